@@ -1,0 +1,163 @@
+"""The catalogue of rules: the one place where an id, its level, sentence and source stand.
+
+Ids are stable: they are never renumbered and never reused. The chapter is the part of the
+id before the dash; chapters appear in reports in the order of `CHAPTERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["MUST", "SHOULD"]
+Need = Literal["second player", "reward", "signature", "large stakes"]
+
+CHAPTERS: dict[str, str] = {
+    "REPLY": "Always 200, and the shape of a reply",
+    "SIG": "Signature",
+    "BALANCE": "Balance",
+    "BET": "Bet",
+    "WIN": "Win",
+    "ROLLBACK": "Rollback",
+    "IDEM": "Idempotency and conflicts",
+    "ORDER": "Order of delivery",
+    "PLAYER": "Players",
+    "FREE": "Free bets",
+    "AMOUNT": "Amounts",
+    "TIME": "Time",
+    "SEQ": "Generated sequences",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One sentence of the contract.
+
+    Attributes:
+        id: Stable name such as ``ROLLBACK-03``.
+        level: ``MUST`` fails a run, ``SHOULD`` only with ``--operator-strict``.
+        text: The rule as one sentence.
+        source: Where it comes from: T, D, O or I as in the contract's list of sources.
+        needs: What the options must provide before the rule can be tested, or None.
+    """
+
+    id: str
+    level: Level
+    text: str
+    source: str
+    needs: Need | None = None
+
+    @property
+    def chapter(self) -> str:
+        """The chapter's short name, for instance ``ROLLBACK``."""
+        return self.id.partition("-")[0]
+
+
+_M: Level = "MUST"
+_S: Level = "SHOULD"
+
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        Rule("REPLY-01", _M, "Every callback is answered with HTTP 200.", "T"),
+        Rule("REPLY-02", _M, "A body that is no JSON object gets HTTP 200 and an error status.", "T"),
+        Rule("REPLY-03", _M, "A missing, empty, null or mistyped field gets HTTP 200 and a status.", "T"),
+        Rule("REPLY-04", _M, "A reply is one JSON object, sent as application/json.", "D"),
+        Rule("REPLY-05", _M, "A reply has every field its status needs, each of its type.", "D"),
+        Rule("REPLY-06", _M, "A reply echoes this request's requestId and clientPlayerId.", "D"),
+        Rule("REPLY-07", _M, "The status is one of the contract's, spelt exactly so.", "D"),
+        Rule("REPLY-08", _S, "The status is one of the current contract, on a callback that has it.", "D"),
+        Rule("REPLY-09", _S, "An error reply carries currency and balance too.", "D"),
+        Rule("SIG-01", _M, "A callback without a signature is refused.", "D", "signature"),
+        Rule("SIG-02", _M, "A signature that is not base64 or is cut short is refused.", "D", "signature"),
+        Rule("SIG-03", _M, "A signature made with another key is refused.", "D", "signature"),
+        Rule("SIG-04", _M, "A signature made for another body is refused.", "D", "signature"),
+        Rule("SIG-05", _M, "A signature with PSS padding or SHA-1 is refused.", "D", "signature"),
+        Rule("SIG-06", _M, "A correct signature is accepted however the body is spelled.", "D"),
+        Rule("SIG-07", _M, "The signature header is found in any letter case.", "D", "signature"),
+        Rule("SIG-08", _M, "Nothing happens before the signature is verified.", "D", "signature"),
+        Rule("BALANCE-01", _M, "Balance reports the player's money and changes nothing.", "T"),
+        Rule("BALANCE-02", _M, "Balance reports the money as it is now, not as it was.", "D"),
+        Rule("BALANCE-03", _M, "Money moves only by a callback.", "D"),
+        Rule("BALANCE-04", _M, "Balance is in the player's currency.", "D"),
+        Rule("BET-01", _M, "An accepted bet debits exactly its amount, once.", "D"),
+        Rule("BET-02", _M, "A bet of exactly the balance is accepted.", "D"),
+        Rule("BET-03", _M, "A bet above the balance gets INSUFFICIENT_BALANCE_ERROR and moves nothing.", "D"),
+        Rule("BET-04", _M, "A negative, fractional or string amount is declined and moves nothing.", "D"),
+        Rule("BET-05", _M, "A bet in another currency than the player's is declined and moves nothing.", "D"),
+        Rule("BET-06", _M, "A bet of amount 0 moves nothing, accepted or not.", "D"),
+        Rule("BET-07", _M, "Different bets of equal amount, round and player are different bets.", "I"),
+        Rule("BET-08", _M, "A declined bet costs nothing, also when it is sent again.", "D"),
+        Rule("WIN-01", _M, "A win credits exactly its amount, once.", "D"),
+        Rule("WIN-02", _M, "A win of amount 0 succeeds and settles the bet.", "T"),
+        Rule("WIN-03", _M, "Wins of one round's bets each pay their own bet, in any order.", "T"),
+        Rule("WIN-04", _S, "A win for a declined or rolled back bet is refused.", "I"),
+        Rule("WIN-05", _M, "The answer to a win is true: SUCCESS means credited, an error means not.", "D"),
+        Rule("WIN-06", _M, "A win of a negative or fractional amount moves nothing.", "D"),
+        Rule("WIN-07", _M, "A win is credited with roundClosed true or false alike.", "D"),
+        Rule("ROLLBACK-01", _M, "A rollback refunds the referenced bet's own amount.", "T"),
+        Rule("ROLLBACK-02", _M, "A rollback repeated with the same transactionId refunds once.", "D"),
+        Rule("ROLLBACK-03", _M, "A rollback repeated with a new transactionId refunds once.", "T"),
+        Rule("ROLLBACK-04", _M, "A rollback of an unknown bet moves nothing.", "D"),
+        Rule("ROLLBACK-05", _M, "A bet that arrives after its successful rollback costs nothing.", "D"),
+        Rule("ROLLBACK-06", _M, "A rollback that was refused before its bet refunds when retried after it.", "T"),
+        Rule("ROLLBACK-07", _M, "A rollback of a declined bet moves nothing.", "D"),
+        Rule("ROLLBACK-08", _M, "A rollback refunds with roundClosed true or false alike.", "D"),
+        Rule("ROLLBACK-09", _S, "A rollback of a settled bet moves nothing.", "I"),
+        Rule("ROLLBACK-10", _M, "A rollback that names a transaction which is no bet moves nothing.", "T"),
+        Rule("ROLLBACK-11", _M, "A settled bet is refunded at most once, and an error refunds nothing.", "D"),
+        Rule("IDEM-01", _M, "A replayed bet moves nothing.", "D"),
+        Rule("IDEM-02", _M, "A replayed win succeeds and moves nothing.", "T"),
+        Rule("IDEM-03", _M, "A bet with a known transactionId and other content moves nothing.", "D"),
+        Rule("IDEM-04", _M, "A win with a known transactionId and other content moves nothing.", "D"),
+        Rule("IDEM-05", _S, "A known transactionId with other content gets DUPLICATE_TRANSACTION_ERROR.", "D"),
+        Rule("IDEM-06", _M, "A bet replayed after its rollback moves nothing.", "D"),
+        Rule("IDEM-07", _M, "A bet or win replayed after settlement moves nothing.", "T"),
+        Rule("IDEM-08", _M, "A replay is still a replay after many other transactions.", "T"),
+        Rule("ORDER-01", _M, "A win before its bet is credited with SUCCESS or refused with an error.", "D"),
+        Rule("ORDER-02", _M, "A win retried after its late bet leaves the bet settled exactly once.", "D"),
+        Rule("ORDER-03", _M, "Callbacks of different bets and rounds may interleave.", "T"),
+        Rule("PLAYER-01", _M, "One player's callbacks never touch another's money.", "D", "second player"),
+        Rule("PLAYER-02", _M, "A callback of an unknown player moves nobody's money.", "D"),
+        Rule("PLAYER-03", _S, "A callback of an unknown player gets an error status.", "O"),
+        Rule("PLAYER-04", _M, "A rollback naming another player's bet moves nothing for either.", "D", "second player"),
+        Rule("FREE-01", _M, "A free bet moves nothing.", "D", "reward"),
+        Rule("FREE-02", _M, "A free bet with an unknown rewardUuid gets BONUS_ERROR.", "D"),
+        Rule("FREE-03", _M, "A free bet's win is real money and is credited.", "D", "reward"),
+        Rule("FREE-04", _M, "A rollback of a free bet moves nothing.", "D", "reward"),
+        Rule("AMOUNT-01", _M, "Amounts above 2**31 are exact.", "D", "large stakes"),
+        Rule("AMOUNT-02", _M, "Every minor unit counts: amounts are neither rounded nor rescaled.", "D"),
+        Rule("AMOUNT-03", _M, "Amounts above 2**53, where doubles lose units, are exact.", "D", "large stakes"),
+        Rule("AMOUNT-04", _M, "A bet of the largest 64 bit amount is declined, not wrapped around.", "D"),
+        Rule("TIME-01", _M, "A bet is answered within its deadline, the whole reply included.", "T"),
+        Rule("TIME-02", _S, "The 95th percentile of every callback's time stays under one second.", "D"),
+        Rule("SEQ-01", _M, "Any sequence of a player's callbacks is explained by the rules above.", "T"),
+        Rule(
+            "SEQ-02",
+            _M,
+            "Any sequence of two players' callbacks is explained by the rules above.",
+            "T",
+            "second player",
+        ),
+    )
+}
+
+
+def select(patterns: Iterable[str]) -> frozenset[str]:
+    """The ids of the rules that a selection names.
+
+    Args:
+        patterns: Chapters (``ROLLBACK``) or rules (``SIG-03``), in any letter case.
+
+    Raises:
+        ValueError: A pattern names neither a chapter nor a rule.
+    """
+    chosen: set[str] = set()
+    for pattern in (p.strip().upper() for p in patterns):
+        found = {id_ for id_, rule in RULES.items() if pattern in (id_, rule.chapter)}
+        if not found:
+            known = ", ".join(CHAPTERS)
+            raise ValueError(f"{pattern!r} is neither a rule nor one of the chapters {known}")
+        chosen |= found
+    return frozenset(chosen)
