@@ -1,0 +1,1 @@
+"""Other ways to keep the contract."""

@@ -1,0 +1,1 @@
+"""Named faults, theme by theme."""

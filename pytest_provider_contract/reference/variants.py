@@ -1,0 +1,109 @@
+"""The operator's variants by name: what is wrong, or what is different, in each.
+
+A variant is a subclass of one of the operator's parts that overrides one step of it. Its
+docstring is the sentence that describes it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from pytest_provider_contract.reference.gateway import Gateway
+from pytest_provider_contract.reference.server import Server
+from pytest_provider_contract.reference.signature import Verifier
+from pytest_provider_contract.reference.wallet import Wallet
+
+Part = Gateway | Server | Verifier | Wallet
+_P = TypeVar("_P", bound=type[Part])
+
+_registry: dict[str, Variant] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The classes that an operator is built of."""
+
+    wallet: type[Wallet] = Wallet
+    verifier: type[Verifier] = Verifier
+    gateway: type[Gateway] = Gateway
+    server: type[Server] = Server
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An operator that differs from the correct one in one respect.
+
+    Attributes:
+        name: In kebab-case.
+        kind: Whether it breaks the contract or keeps to it in another way.
+        sentence: What it does.
+        rules: Ids of the rules that a fault breaks, the most telling first.
+        part: The class that takes the place of its base.
+    """
+
+    name: str
+    kind: Literal["fault", "conforming"]
+    sentence: str
+    rules: tuple[str, ...]
+    part: type[Part] = field(repr=False)
+
+    def parts(self) -> Parts:
+        """What the operator is built of."""
+        part = self.part
+        if issubclass(part, Wallet):
+            return Parts(wallet=part)
+        if issubclass(part, Verifier):
+            return Parts(verifier=part)
+        if issubclass(part, Gateway):
+            return Parts(gateway=part)
+        return Parts(server=part)
+
+
+def fault(name: str, *rules: str) -> Callable[[_P], _P]:
+    """Registers a class as a fault that breaks these rules, the most telling first."""
+    if not rules:
+        raise ValueError(f"the fault {name} breaks no rule")
+    return _register(name, "fault", rules)
+
+
+def conforming(name: str) -> Callable[[_P], _P]:
+    """Registers a class as another way to keep to the contract."""
+    return _register(name, "conforming", ())
+
+
+def _register(name: str, kind: Literal["fault", "conforming"], rules: tuple[str, ...]) -> Callable[[_P], _P]:
+    def register(part: _P) -> _P:
+        if name in _registry:
+            raise ValueError(f"there are two variants {name}")
+        _registry[name] = Variant(name, kind, " ".join((inspect.getdoc(part) or "").split()), rules, part)
+        return part
+
+    return register
+
+
+def variants() -> Mapping[str, Variant]:
+    """All variants by name: the faults theme by theme, then the conforming ones."""
+    from pytest_provider_contract.reference import conforming, faults  # noqa: F401, PLC0415
+
+    return _registry
+
+
+def variant(name: str) -> Variant:
+    """The variant of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    known = variants()
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"The bundled operator has no variant {name!r}.{hint}"
+        " 'python -m pytest_provider_contract.reference --list' lists them all."
+    )
