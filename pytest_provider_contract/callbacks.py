@@ -1,0 +1,110 @@
+"""The four callbacks as values, and the exact bytes they become."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from pytest_provider_contract.profile import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One request of the provider, before it becomes bytes.
+
+    Amounts are minor units. Attributes that a kind does not carry are None and are left out
+    of the body; the ledger relies on that to tell a rollback (no amount) from a bet.
+    """
+
+    kind: Kind
+    request_id: str
+    player_id: str
+    session_id: str
+    timestamp: str
+    transaction_id: str | None = None
+    reference_id: str | None = None
+    round_id: str | None = None
+    game_id: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    round_closed: bool | None = None
+    is_free: bool | None = None
+    reward_id: str | None = None
+
+    def fields(self) -> dict[str, object]:
+        """The body under contract names, without what this kind does not carry."""
+        named = {
+            "requestId": self.request_id,
+            "clientPlayerId": self.player_id,
+            "clientSessionId": self.session_id,
+            "timestamp": self.timestamp,
+            "transactionId": self.transaction_id,
+            "referenceTransactionId": self.reference_id,
+            "roundId": self.round_id,
+            "gameId": self.game_id,
+            "amount": self.amount,
+            "currency": self.currency,
+            "roundClosed": self.round_closed,
+            "isFree": self.is_free,
+            "rewardUuid": self.reward_id,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class Spelling(StrEnum):
+    """Ways to write the same JSON object; the signature must hold for each of them [D]."""
+
+    COMPACT = "compact"
+    SPACED = "spaced"
+    REORDERED = "reordered"
+    ESCAPED = "escaped"
+    NON_ASCII = "non-ascii"
+    NEWLINE = "newline"
+    EXTRA_FIELD = "extra-field"
+
+
+def new_id() -> str:
+    """A fresh UUID in its canonical form."""
+    return str(uuid.uuid4())
+
+
+def now() -> str:
+    """The present as the contract spells it: ISO 8601, UTC, milliseconds, ``Z``."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode(fields: Mapping[str, object], spelling: Spelling = Spelling.COMPACT) -> bytes:
+    """The body bytes of a JSON object in one of its spellings, in UTF-8."""
+    match spelling:
+        case Spelling.COMPACT:
+            return _dumps(fields)
+        case Spelling.SPACED:
+            return json.dumps(fields, indent=2, separators=(" ,", " : ")).encode()
+        case Spelling.REORDERED:
+            return _dumps(dict(reversed(list(fields.items()))))
+        case Spelling.ESCAPED:
+            return _escaped(fields)
+        case Spelling.NON_ASCII:
+            return json.dumps({**fields, "note": "Žeton für 5 € 🎲"}, ensure_ascii=False).encode()
+        case Spelling.NEWLINE:
+            return _dumps(fields) + b"\r\n"
+        case Spelling.EXTRA_FIELD:
+            return _dumps({**fields, "providerNote": {"unknown": [1, None, "x"]}})
+
+
+def _dumps(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _escaped(fields: Mapping[str, object]) -> bytes:
+    # Every letter of every string value as \uXXXX; names stay readable.
+    def value(v: object) -> str:
+        if isinstance(v, str):
+            return '"' + "".join(f"\\u{ord(c):04x}" if c.isascii() and c.isalpha() else c for c in v) + '"'
+        return json.dumps(v)
+
+    return ("{" + ",".join(f"{json.dumps(name)}:{value(v)}" for name, v in fields.items()) + "}").encode()

@@ -1,0 +1,80 @@
+"""What was sent and what came back: exchanges, and how they may be shown to others."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.transport import Reply
+
+UNKNOWN_PLAYER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A test player: ids as the operator knows them; currency None until a balance told it."""
+
+    player_id: str
+    session_id: str
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """What is deliberately wrong with a request.
+
+    Attributes:
+        rule: The rule that says how the operator must take it.
+        kind: ``forged`` signature, ``unreadable`` body, or one wrong ``field``.
+        field: The contract name of the wrong field.
+        value: What was put there; None also when it was left out.
+        absent: True when the field was left out.
+    """
+
+    rule: str
+    kind: str
+    field: str | None = None
+    value: object = None
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One callback and its reply.
+
+    Attributes:
+        callback: What the provider meant to send.
+        path: The request's path behind the base URL.
+        headers: The headers that were sent, the signature among them.
+        body: The exact bytes that were signed and sent.
+        reply: What came back.
+        started_s: Monotonic seconds when the request began.
+        ended_s: Monotonic seconds when the reply was complete or given up.
+        defect: What was deliberately wrong with the request, or None.
+    """
+
+    callback: Callback
+    path: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    reply: Reply
+    started_s: float
+    ended_s: float
+    defect: Defect | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the four callbacks it is."""
+        return self.callback.kind
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds from the first byte sent to the last byte received."""
+        return (self.ended_s - self.started_s) * 1000
+
+
+def masked(secret: str) -> str:
+    """A stand-in for a session id or signature that still shows whether two are the same."""
+    return "…" + hashlib.sha256(secret.encode()).hexdigest()[:6]

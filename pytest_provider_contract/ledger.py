@@ -1,0 +1,473 @@
+"""The oracle: which answers a wallet may give to a callback, and what it holds afterwards.
+
+The ledger is a relation, not a function. For a state and a callback, `Ledger.branches` lists
+every conforming pair of answer and next state; where the contract says *either*, there are
+several. Whoever judges keeps the set of states that still explain what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.history import Defect
+from pytest_provider_contract.profile import Either, Kind, Status
+
+ANY = frozenset(Status)
+ERRORS = ANY - {Status.SUCCESS}
+OK = frozenset({Status.SUCCESS})
+
+LARGE = 1 << 31
+HUGE = 1 << 53
+MAX_AMOUNT = (1 << 63) - 1
+
+
+class Fate(StrEnum):
+    """What has become of a bet's transactionId."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    REFUNDED = "refunded"
+    DECLINED = "declined"
+    VOID = "void"  # rolled back with SUCCESS before it arrived, or after it was declined
+    SHUNNED = "shunned"  # its rollback was refused before it arrived
+
+
+@dataclass(frozen=True, slots=True)
+class BetRecord:
+    """What the wallet knows of one bet's transactionId.
+
+    Attributes:
+        player_id: Who bet, or whose rollback named it first.
+        content: What must not change between replays: amount, round, game, currency, free.
+        amount: Minor units that were debited.
+        fate: What has become of it.
+        free: Whether a reward paid for it.
+        reported: Balance of the original reply, which a replay may repeat.
+        refund_reported: Balance of the first successful rollback's reply.
+        shunned: Whether a rollback of it was refused before it arrived.
+    """
+
+    player_id: str
+    content: tuple[object, ...] | None
+    amount: int
+    fate: Fate
+    free: bool = False
+    reported: int | None = None
+    refund_reported: int | None = None
+    shunned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WinRecord:
+    """What the wallet knows of one win's transactionId; `early` if its bet was unseen then."""
+
+    player_id: str
+    reference_id: str
+    content: tuple[object, ...]
+    amount: int
+    credited: bool
+    early: bool
+    round_closed: bool
+    reported: int | None = None
+
+
+class State:
+    """Balances in minor units per player, and what is known of each transaction.
+
+    Immutable and hashable, so that states can be kept in sets.
+
+    Attributes:
+        balances: Minor units per player id.
+        bets: Record per bet's transactionId.
+        wins: Record per win's transactionId.
+        rollbacks: Per rollback's transactionId the balance its first reply reported.
+    """
+
+    __slots__ = ("_hash", "balances", "bets", "rollbacks", "wins")
+
+    def __init__(
+        self,
+        balances: Mapping[str, int],
+        bets: Mapping[str, BetRecord] | None = None,
+        wins: Mapping[str, WinRecord] | None = None,
+        rollbacks: Mapping[str, int] | None = None,
+    ) -> None:
+        self.balances = balances
+        self.bets = bets or {}
+        self.wins = wins or {}
+        self.rollbacks = rollbacks or {}
+        self._hash: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        mine = (self.balances, self.bets, self.wins, self.rollbacks)
+        return mine == (other.balances, other.bets, other.wins, other.rollbacks)
+
+    def __hash__(self) -> int:
+        # Balances and counts tell almost all states apart; equality settles the rest.
+        if self._hash is None:
+            fates = frozenset((id_, bet.fate) for id_, bet in self.bets.items())
+            self._hash = hash((frozenset(self.balances.items()), fates, len(self.wins), len(self.rollbacks)))
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"State({dict(self.balances)}, {dict(self.bets)}, {dict(self.wins)}, {dict(self.rollbacks)})"
+
+    def moved(self, player_id: str, amount: int) -> State:
+        """This state with an amount added to a player's balance."""
+        balances = {**self.balances, player_id: self.balances[player_id] + amount} if amount else self.balances
+        return State(balances, self.bets, self.wins, self.rollbacks)
+
+    def with_bet(self, transaction_id: str, record: BetRecord) -> State:
+        """This state with one bet's record set."""
+        return State(self.balances, {**self.bets, transaction_id: record}, self.wins, self.rollbacks)
+
+    def with_win(self, transaction_id: str, record: WinRecord) -> State:
+        """This state with one win's record set."""
+        return State(self.balances, self.bets, {**self.wins, transaction_id: record}, self.rollbacks)
+
+    def with_rollback(self, transaction_id: str, reported: int) -> State:
+        """This state with the balance of a rollback's first reply remembered."""
+        return State(self.balances, self.bets, self.wins, {**self.rollbacks, transaction_id: reported})
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One conforming way to answer.
+
+    Attributes:
+        statuses: The statuses of this answer.
+        state: What the wallet holds afterwards.
+        rule: The rule that this answer obeys; None for an answer that is allowed but shows
+            nothing, such as a bet declined by the operator's own limit.
+        balances: Every balance the reply may report, in minor units; None leaves it open.
+        advisory: SHOULD rules that this answer does not follow.
+    """
+
+    statuses: frozenset[Status]
+    state: State
+    rule: str | None
+    balances: frozenset[int] | None
+    advisory: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The contract's money rules for some players.
+
+    Args:
+        currencies: Currency of every player the operator knows.
+        rewards: Free-bet rewards that were granted.
+        either: Which of the contract's choices conform.
+    """
+
+    currencies: Mapping[str, str]
+    rewards: frozenset[str] = frozenset()
+    either: Either = field(default_factory=Either)
+
+    def branches(self, state: State, callback: Callback, defect: Defect | None = None) -> list[Branch]:
+        """Every conforming answer to a callback.
+
+        Args:
+            state: What the wallet holds before.
+            callback: What the provider meant.
+            defect: What is deliberately wrong with the request as it was sent.
+        """
+        if defect is not None:
+            return list(self._defective(state, callback, defect))
+        return list(self._correct(state, callback))
+
+    def rule(self, state: State, callback: Callback, defect: Defect | None = None) -> str | None:
+        """The rule that speaks of a callback in a state: that of its first conforming answer."""
+        return self.branches(state, callback, defect)[0].rule
+
+    # -- correct requests -------------------------------------------------------------------
+
+    def _correct(self, state: State, callback: Callback) -> Iterator[Branch]:
+        if callback.player_id not in state.balances:
+            yield Branch(ERRORS, state, "PLAYER-02", None)
+            yield Branch(OK, state, "PLAYER-02", None, frozenset({"PLAYER-03"}))
+            return
+        match callback.kind:
+            case Kind.BALANCE:
+                yield _still(state, callback, OK, "BALANCE-01")
+            case Kind.BET:
+                yield from self._bet(state, callback)
+            case Kind.WIN:
+                yield from self._win(state, callback)
+            case Kind.ROLLBACK:
+                yield from self._rollback(state, callback)
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(_id(bet))
+        if known is None:
+            yield from self._new_bet(state, bet)
+        elif known.fate is Fate.SHUNNED:
+            # Its rollback came first and was refused: the bet counts, unless it is declined.
+            yield from self._new_bet(state, bet)
+            yield self._declined(state, bet, ERRORS, None)
+        elif known.content is None and known.player_id != bet.player_id:
+            # Another player's rollback named this id: nothing is required of the tombstone.
+            yield from self._new_bet(state, bet)
+            yield self._arrived_void(state, bet, known)
+        elif known.content is None:
+            yield self._arrived_void(state, bet, known)
+        elif known.fate is Fate.DECLINED:
+            # Nothing was moved, so the wallet may decline it again or take it as new.
+            yield self._replay(state, bet, ERRORS, "BET-08", known.reported)
+            for branch in self._new_bet(state, bet):
+                if branch.statuses == OK:
+                    yield replace(branch, rule="BET-08")
+        elif known.content != _content(bet):
+            duplicate = frozenset({Status.DUPLICATE})
+            yield self._replay(state, bet, duplicate, "IDEM-03", known.reported)
+            others = self._replay(state, bet, ANY - duplicate, "IDEM-03", known.reported)
+            yield replace(others, advisory=frozenset({"IDEM-05"}))
+        elif known.fate in (Fate.REFUNDED, Fate.VOID):
+            yield self._replay(state, bet, ANY, "IDEM-06", known.reported)
+        else:
+            rule = "IDEM-07" if known.fate is Fate.SETTLED else "IDEM-01"
+            yield self._replay(state, bet, self.either.bet_replay, rule, known.reported)
+
+    def _arrived_void(self, state: State, bet: Callback, known: BetRecord) -> Branch:
+        arrived = replace(known, player_id=bet.player_id, content=_content(bet), reported=state.balances[bet.player_id])
+        return _still(state.with_bet(_id(bet), arrived), bet, ANY, "ROLLBACK-05")
+
+    def _new_bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(_id(bet))
+        amount, balance = _amount(bet), state.balances[bet.player_id]
+        early = [
+            win
+            for win in state.wins.values()
+            if win.credited and (win.reference_id, win.player_id) == (_id(bet), bet.player_id)
+        ]
+        accepted = replace(
+            _bet_record(bet, Fate.SETTLED if early else Fate.OPEN, balance - amount),
+            shunned=known is not None and known.shunned,
+        )
+        taken = state.moved(bet.player_id, -amount).with_bet(_id(bet), accepted)
+        if bet.currency != self.currencies[bet.player_id]:
+            yield self._declined(state, bet, ERRORS, "BET-05")
+        elif bet.is_free and bet.reward_id not in self.rewards:
+            yield self._declined(state, bet, frozenset({Status.BONUS}), "FREE-02")
+        elif bet.is_free:
+            yield _still(taken, bet, OK, "FREE-01")
+            yield self._declined(state, bet, ERRORS, None)  # the reward may be used up
+        elif amount == 0:
+            if self.either.zero_bet_accepted:
+                yield _still(taken, bet, OK, "BET-06")
+            if self.either.zero_bet_declined:
+                yield self._declined(state, bet, ERRORS, "BET-06")
+        elif amount > balance:
+            rule = "AMOUNT-04" if amount >= MAX_AMOUNT else "BET-03"
+            yield self._declined(state, bet, frozenset({Status.INSUFFICIENT_BALANCE}), rule)
+            yield self._declined(state, bet, frozenset({Status.BET_LIMIT}), None)
+        else:
+            yield _still(taken, bet, OK, _sized(amount, "BET-02" if amount == balance else "BET-01"))
+            yield self._declined(state, bet, frozenset({Status.BET_LIMIT}), None)
+            if any(win.round_closed for win in early):
+                # Its win has closed the round already; the wallet may insist on that.
+                yield self._declined(state, bet, ERRORS, None)
+
+    def _declined(self, state: State, bet: Callback, statuses: frozenset[Status], rule: str | None) -> Branch:
+        record = _bet_record(bet, Fate.DECLINED, state.balances[bet.player_id])
+        return _still(state.with_bet(_id(bet), record), bet, statuses, rule)
+
+    def _win(self, state: State, win: Callback) -> Iterator[Branch]:
+        known = state.wins.get(_id(win))
+        bet = state.bets.get(win.reference_id or "")
+        if bet is not None and bet.player_id != win.player_id:
+            bet = None  # another player's bet is no bet of this one
+        if known is not None and known.credited:
+            if known.content == _content(win):
+                arrived = known.early and bet is not None and bet.fate is Fate.SETTLED
+                yield self._replay(state, win, OK, "ORDER-02" if arrived else "IDEM-02", known.reported)
+            else:
+                duplicate = frozenset({Status.DUPLICATE})
+                yield self._replay(state, win, duplicate, "IDEM-04", known.reported)
+                others = self._replay(state, win, ANY - duplicate, "IDEM-04", known.reported)
+                yield replace(others, advisory=frozenset({"IDEM-05"}))
+            return
+        refused_before = known is not None
+        if bet is None or bet.fate is Fate.SHUNNED:
+            if self.either.early_win_refused:
+                yield self._refused(state, win, "ORDER-01", early=True)
+            if self.either.early_win_credited:
+                yield self._credited(state, win, "ORDER-01", early=True)
+        elif bet.fate is Fate.OPEN:
+            rule = "FREE-03" if bet.free else _sized(_amount(win), "WIN-01" if win.amount else "WIN-02")
+            yield self._credited(state, win, "ORDER-02" if refused_before else rule)
+        elif bet.fate is Fate.SETTLED:
+            # A second win of one bet: the contract says nothing, so only the answer must be true.
+            yield self._refused(state, win, "WIN-05")
+            yield self._credited(state, win, "WIN-05")
+        else:
+            yield self._refused(state, win, "WIN-05")
+            yield replace(self._credited(state, win, "WIN-05"), advisory=frozenset({"WIN-04"}))
+
+    def _credited(self, state: State, win: Callback, rule: str, *, early: bool = False) -> Branch:
+        after = state.moved(win.player_id, _amount(win))
+        bet = state.bets.get(win.reference_id or "")
+        if bet is not None and bet.fate is Fate.OPEN and bet.player_id == win.player_id:
+            after = after.with_bet(win.reference_id or "", replace(bet, fate=Fate.SETTLED))
+        record = _win_record(win, after.balances[win.player_id], credited=True, early=early)
+        return _still(after.with_win(_id(win), record), win, OK, rule)
+
+    def _refused(self, state: State, win: Callback, rule: str, *, early: bool = False) -> Branch:
+        known = state.wins.get(_id(win))
+        record = known or _win_record(win, state.balances[win.player_id], credited=False, early=early)
+        return self._replay(state.with_win(_id(win), record), win, ERRORS, rule, record.reported)
+
+    def _rollback(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        # Whatever the case, a repeated rollback may report what its first reply reported, and
+        # the first reply's balance is the one after it took effect.
+        id_ = _id(rollback)
+        original = state.rollbacks.get(id_) if self.either.replay_reports_original else None
+        for branch in self._rollback_cases(state, rollback):
+            reported = state.rollbacks.get(id_, branch.state.balances[rollback.player_id])
+            yield replace(
+                branch,
+                state=branch.state.with_rollback(id_, reported),
+                balances=branch.balances if original is None else (branch.balances or frozenset()) | {original},
+            )
+
+    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        reference = rollback.reference_id or ""
+        bet = state.bets.get(reference)
+        if bet is None or bet.fate is Fate.SHUNNED:
+            yield from self._unknown_rollback(state, rollback, bet)
+        elif bet.player_id != rollback.player_id:
+            yield _still(state, rollback, ANY, "PLAYER-04" if bet.content else "ROLLBACK-04")
+        elif bet.fate is Fate.OPEN:
+            rule = "FREE-04" if bet.free else "ROLLBACK-06" if bet.shunned else _sized(bet.amount, "ROLLBACK-01")
+            yield self._refunded(state, rollback, bet, rule)
+        elif bet.fate in (Fate.REFUNDED, Fate.VOID):
+            rule = "ROLLBACK-02" if _id(rollback) in state.rollbacks else "ROLLBACK-03"
+            yield self._replay(state, rollback, OK, rule, bet.refund_reported)
+        elif bet.fate is Fate.DECLINED:
+            void = replace(bet, fate=Fate.VOID, refund_reported=state.balances[rollback.player_id])
+            yield _still(state.with_bet(reference, void), rollback, OK, "ROLLBACK-07")
+            yield _still(state, rollback, ERRORS, "ROLLBACK-07")
+        else:
+            yield _still(state, rollback, ANY, "ROLLBACK-11")
+            yield from self._settled_rollback(state, rollback, bet)
+
+    def _unknown_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
+        reference, balance = rollback.reference_id or "", state.balances[rollback.player_id]
+        unseen = bet or BetRecord(rollback.player_id, None, 0, Fate.SHUNNED, shunned=True)
+        rule = "ROLLBACK-10" if reference in state.wins else "ROLLBACK-04"
+        if self.either.unknown_rollback_succeeds:
+            void = replace(unseen, fate=Fate.VOID, refund_reported=balance)
+            yield _still(state.with_bet(reference, void), rollback, OK, rule)
+        if self.either.unknown_rollback_refused:
+            yield _still(state.with_bet(reference, unseen), rollback, ERRORS, rule)
+
+    def _refunded(self, state: State, rollback: Callback, bet: BetRecord, rule: str) -> Branch:
+        after = state.moved(bet.player_id, bet.amount)
+        refunded = replace(bet, fate=Fate.REFUNDED, refund_reported=after.balances[rollback.player_id])
+        return _still(after.with_bet(rollback.reference_id or "", refunded), rollback, OK, rule)
+
+    def _settled_rollback(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
+        # The provider never sends it; a wallet that refunds the stake, or undoes the whole
+        # bet, breaks a SHOULD rule only.
+        advisory = frozenset({"ROLLBACK-09"})
+        refunded = self._refunded(state, rollback, bet, "ROLLBACK-11")
+        yield replace(refunded, advisory=advisory)
+        won = sum(
+            win.amount for win in state.wins.values() if win.credited and win.reference_id == rollback.reference_id
+        )
+        if won and state.balances[bet.player_id] + bet.amount >= won:
+            undone = refunded.state.moved(bet.player_id, -won)
+            yield replace(_still(undone, rollback, OK, "ROLLBACK-11"), advisory=advisory)
+
+    def _replay(
+        self, state: State, callback: Callback, statuses: frozenset[Status], rule: str, original: int | None
+    ) -> Branch:
+        current = state.balances[callback.player_id]
+        original = current if original is None else original
+        choices = ((self.either.replay_reports_current, current), (self.either.replay_reports_original, original))
+        return Branch(statuses, state, rule, frozenset(balance for allowed, balance in choices if allowed))
+
+    # -- requests with something wrong ------------------------------------------------------
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        if defect.kind != "field":
+            # A bad signature or no JSON object: nobody can say who asked, so no balance is due.
+            yield Branch(ERRORS, state, defect.rule, None)
+            return
+        match defect.field:
+            case "amount":
+                yield from self._wrong_amount(state, callback, defect)
+            case "clientPlayerId":
+                yield Branch(ANY, state, defect.rule, None)
+            case "referenceTransactionId" if callback.kind is Kind.ROLLBACK:
+                yield Branch(ANY, state, defect.rule, None)
+            case "currency" if callback.kind is Kind.BET and defect.rule == "BET-05":
+                yield self._declined(state, callback, ERRORS, defect.rule)
+            case _:
+                # The wallet may do without the field, or refuse.
+                yield Branch(ERRORS, state, defect.rule, None)
+                for branch in self._correct(state, callback):
+                    yield replace(branch, rule=defect.rule, balances=None)
+
+    def _wrong_amount(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        if callback.kind is Kind.BET:
+            # Not one of the amounts of the contract: whatever it is, it can't have been debited.
+            yield Branch(ERRORS, state, defect.rule, None)
+            return
+        yield Branch(ANY, state, defect.rule, None)
+        if defect.rule == "REPLY-03" and isinstance(defect.value, str) and defect.value.isdigit():
+            # A numeric string is read as the number it spells by lenient wallets.
+            for branch in self._correct(state, replace(callback, amount=int(defect.value))):
+                yield replace(branch, rule=defect.rule, balances=None)
+
+
+def _still(state: State, callback: Callback, statuses: frozenset[Status], rule: str | None) -> Branch:
+    """An answer that reports the balance of the state it leads to."""
+    return Branch(statuses, state, rule, frozenset({state.balances[callback.player_id]}))
+
+
+def _id(callback: Callback) -> str:
+    return callback.transaction_id or ""
+
+
+def _amount(callback: Callback) -> int:
+    return callback.amount or 0
+
+
+def _sized(amount: int, rule: str) -> str:
+    return "AMOUNT-03" if amount > HUGE else "AMOUNT-01" if amount >= LARGE else rule
+
+
+def _content(callback: Callback) -> tuple[object, ...]:
+    return (
+        callback.player_id,
+        callback.reference_id,
+        callback.round_id,
+        callback.game_id,
+        callback.amount,
+        callback.currency,
+        callback.is_free,
+        callback.reward_id,
+    )
+
+
+def _bet_record(bet: Callback, fate: Fate, reported: int) -> BetRecord:
+    return BetRecord(bet.player_id, _content(bet), _amount(bet), fate, bool(bet.is_free), reported)
+
+
+def _win_record(win: Callback, reported: int, *, credited: bool, early: bool) -> WinRecord:
+    return WinRecord(
+        win.player_id,
+        win.reference_id or "",
+        _content(win),
+        _amount(win),
+        credited,
+        early,
+        bool(win.round_closed),
+        reported,
+    )

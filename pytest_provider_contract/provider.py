@@ -1,0 +1,282 @@
+"""The provider: plays scenarios against a wallet and judges what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from pytest_provider_contract.callbacks import Callback, new_id, now
+from pytest_provider_contract.checks import Violation
+from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient
+from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange, Player
+from pytest_provider_contract.ledger import Ledger, State
+from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, Step
+from pytest_provider_contract.verdict import Judge, opening_balance
+
+_RESENDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """A scenario as it went.
+
+    Attributes:
+        scenario: What was played, up to its end or its first violation.
+        exchanges: All that was sent, probes included.
+        steps: Per exchange the index of its step; -1 before the first, and the number of
+            steps for the closing probes.
+        violation: The first broken rule, or None.
+        exercised: How often each rule was put to the test and held.
+        advisory: SHOULD rules that were not followed.
+        balances: Minor units per player index, as last known.
+    """
+
+    scenario: Scenario
+    exchanges: tuple[Exchange, ...]
+    steps: tuple[int, ...]
+    violation: Violation | None
+    exercised: Counter[str]
+    advisory: frozenset[str]
+    balances: dict[int, int]
+
+    @property
+    def position(self) -> int:
+        """Index of the step that showed the violation; the number of steps for a closing probe."""
+        return self.steps[-1]
+
+
+@dataclass(slots=True)
+class Provider:
+    """Plays the provider for some of an operator's players.
+
+    Args:
+        client: Signs and sends.
+        players: The operator's test players.
+        rewards: Free-bet rewards granted to them.
+
+    Attributes:
+        known: Balance per player index that the last play ended with; the next one starts
+            from it without asking again.
+    """
+
+    client: OperatorClient
+    players: tuple[Player, ...]
+    rewards: tuple[str, ...] = ()
+    known: dict[int, int] = field(default_factory=dict)
+
+    def play(self, scenario: Scenario) -> Performance:
+        """Send every step, judge every answer, and end with a probe of every player's money.
+
+        Raises:
+            OperatorGoneError: The operator stopped answering.
+        """
+        return _Play(self, scenario).run()
+
+    def balance(self, index: int = 0) -> Performance:
+        """Ask for one player's balance and judge the answer."""
+        self.known.pop(index, None)
+        return self.play(Scenario((), (Step(Kind.BALANCE, player=index),)))
+
+    def currency(self, index: int) -> str:
+        """A player's currency; told by the operator's first balance where the options did not."""
+        return self.players[index].currency or "XXX"
+
+
+class _Play:
+    """One run of one scenario: the minted ids and the judge live as long as it."""
+
+    def __init__(self, provider: Provider, scenario: Scenario) -> None:
+        self.provider = provider
+        self.scenario = scenario
+        self.minted: dict[tuple[object, ...], str] = {}
+        self.stakes: dict[int, int] = {}
+        self.steps: list[int] = []
+        self.exchanges: list[Exchange] = []
+        self.judge: Judge | None = None
+
+    def run(self) -> Performance:
+        involved = range(self.scenario.players)
+        violation = self._open(involved)
+        position = -1
+        if violation is None:
+            for position, step in enumerate(self.scenario.steps):
+                if violation := self._take(position, step):
+                    break
+            else:
+                violation = self._probe(involved)
+        return self._performance(violation)
+
+    def _open(self, involved: range) -> Violation | None:
+        provider = self.provider
+        balances = {}
+        for index in involved:
+            if index not in provider.known:
+                exchange = self._send(-1, self._callback(Step(Kind.BALANCE, player=index)))
+                answer = opening_balance(exchange, provider.client.profile)
+                if isinstance(answer, Violation):
+                    return answer
+                self._learn_currency(index, answer.currency)
+                provider.known[index] = answer.balance or 0
+            balances[provider.players[index].player_id] = provider.known[index]
+        currencies = {provider.players[i].player_id: provider.currency(i) for i in involved}
+        ledger = Ledger(currencies, frozenset(provider.rewards), provider.client.profile.either)
+        self.judge = Judge(ledger, provider.client.profile, State(balances))
+        return None
+
+    def _learn_currency(self, index: int, currency: str | None) -> None:
+        player = self.provider.players[index]
+        if player.currency is None and currency is not None:
+            told = replace(player, currency=currency)
+            self.provider.players = tuple(told if p.player_id == player.player_id else p for p in self.provider.players)
+
+    def _take(self, position: int, step: Step) -> Violation | None:
+        assert self.judge is not None  # noqa: S101 - _open() comes first
+        time.sleep(step.wait_ms / 1000)
+        for _ in range(_RESENDS):
+            callback = self._callback(step)
+            envelope, defect = _dress(step, self.provider.client, callback)
+            exchange = self._send(position, callback, envelope, defect)
+            violation = self.judge.see(exchange)
+            if violation is not None:
+                return self._attributed(violation, position)
+            if not exchange.reply.idle:
+                return None
+        # Fresh connections do not count as idle, so this is out of reach for an honest transport.
+        return Violation("REPLY-01", "a reply", "every connection was closed without one")
+
+    def _attributed(self, violation: Violation, position: int) -> Violation:
+        assert self.judge is not None  # noqa: S101 - _open() comes first
+        rule, steps = self.scenario.rule, self.scenario.steps
+        focus = next((i for i, step in enumerate(steps) if step.focus), None)
+        if rule is None or focus is None or not self.judge.ledger_violation:
+            return violation
+        # A probe tells of the step before it.
+        while position >= len(steps) or (position > focus and steps[position].send is Kind.BALANCE):
+            position -= 1
+        return replace(violation, rule=rule) if position >= focus else violation
+
+    def _probe(self, involved: range) -> Violation | None:
+        probed = len(self.scenario.steps)
+        for index in involved:
+            if violation := self._take(probed, Step(Kind.BALANCE, player=index)):
+                return violation
+        return None
+
+    def _send(
+        self, position: int, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None
+    ) -> Exchange:
+        exchange = self.provider.client.send(callback, envelope, defect)
+        self.exchanges.append(exchange)
+        self.steps.append(position)
+        return exchange
+
+    def _performance(self, violation: Violation | None) -> Performance:
+        provider, judge = self.provider, self.judge
+        exercised: Counter[str] = Counter()
+        advisory: frozenset[str] = frozenset()
+        balances: dict[int, int] = {}
+        if judge is not None:
+            exercised, advisory = judge.exercised, judge.advisory
+            if violation is None:
+                balances = {
+                    i: judge.states[0].balances[provider.players[i].player_id] for i in range(self.scenario.players)
+                }
+                self._count_focus(judge, exercised)
+        # After a violation nobody knows what the wallet holds: the next play asks.
+        for index in range(self.scenario.players):
+            provider.known.pop(index, None)
+        provider.known.update(balances)
+        return Performance(
+            self.scenario, tuple(self.exchanges), tuple(self.steps), violation, exercised, advisory, balances
+        )
+
+    def _count_focus(self, judge: Judge, exercised: Counter[str]) -> None:
+        rule, via = self.scenario.rule, self.scenario.via
+        if rule is None or not via:
+            return
+        opening = len(self.exchanges) - len(judge.seen)
+        met = {
+            judge.step_rules[i - opening]
+            for i, position in enumerate(self.steps)
+            if 0 <= position < len(self.scenario.steps) and self.scenario.steps[position].focus
+        }
+        if met & set(via):
+            exercised[rule] += 1
+
+    # -- minting --------------------------------------------------------------------------------
+
+    def _callback(self, step: Step) -> Callback:
+        plan = None if step.bet is None else self.scenario.bets[step.bet]
+        index = step.player if step.player is not None else plan.player if plan else 0
+        player = self._player(index)
+        ordinary = Callback(step.send, new_id(), player.player_id, player.session_id, now())
+        if plan is None or step.bet is None:
+            return ordinary
+        about = replace(
+            ordinary,
+            transaction_id=self._transaction_id(step),
+            reference_id=None if step.send is Kind.BET else self._reference_id(step),
+            round_id=self._mint("round", plan.round if step.conflict != "round" else "another"),
+            game_id=self._mint("game"),
+            round_closed=None if step.send is Kind.BET else step.closed,
+            is_free=True if plan.reward else None,
+            reward_id=self._reward(plan.reward) if plan.reward else None,
+        )
+        if step.send is Kind.ROLLBACK:
+            return about
+        amount = self._stake(step.bet) if step.send is Kind.BET else plan.win
+        owner = self.provider.currency(index if index != UNKNOWN_PLAYER else 0)
+        return replace(about, amount=amount + (step.conflict == "amount"), currency=owner)
+
+    def _player(self, index: int) -> Player:
+        if index == UNKNOWN_PLAYER:
+            return Player(self._mint("unknown player"), self._mint("unknown session"))
+        return self.provider.players[index]
+
+    def _mint(self, *label: object) -> str:
+        return self.minted.setdefault(label, new_id())
+
+    def _transaction_id(self, step: Step) -> str:
+        if step.send is Kind.ROLLBACK:
+            return self._mint(Kind.ROLLBACK, step.bet, step.attempt)
+        return self._mint(step.send, step.bet)
+
+    def _reference_id(self, step: Step) -> str:
+        if step.conflict == "bet":
+            return self._mint(Kind.BET, "another")
+        return self._mint(Kind.WIN if step.of_win else Kind.BET, step.bet)
+
+    def _reward(self, reward: str) -> str:
+        return self.provider.rewards[0] if reward == "granted" and self.provider.rewards else self._mint("reward")
+
+    def _stake(self, bet: int) -> int:
+        plan = self.scenario.bets[bet]
+        if not plan.of_balance:
+            return plan.stake
+        if bet not in self.stakes:
+            assert self.judge is not None  # noqa: S101 - _open() comes first
+            owner = self.provider.players[plan.player].player_id
+            most = max(state.balances[owner] for state in self.judge.states)
+            self.stakes[bet] = max(most + plan.stake, 0)
+        return self.stakes[bet]
+
+
+def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Envelope, Defect | None]:
+    envelope = Envelope(step.spelling, step.forgery, step.header_case)
+    if step.forgery is not None:
+        return envelope, Defect(FORGERY_RULES[step.forgery], "forged")
+    damage = step.damage
+    if damage is None:
+        return envelope, None
+    if damage.field is None:
+        return replace(envelope, raw=_spoiled(damage, client.encode(callback))), Defect(damage.rule, "unreadable")
+    defect = Defect(damage.rule, "field", damage.field, damage.value, damage.absent)
+    if damage.absent:
+        return replace(envelope, removed=(damage.field,)), defect
+    return replace(envelope, changes={damage.field: damage.value}), defect
+
+
+def _spoiled(damage: Damage, body: bytes) -> bytes:
+    return body[: len(body) // 2] if damage.cut else (damage.raw or "").encode("latin-1")

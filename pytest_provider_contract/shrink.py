@@ -1,0 +1,95 @@
+"""Making a failing scenario shorter while it still shows the same fault.
+
+Hypothesis draws the scenarios; this shrinks them. Its own shrinker takes hundreds of tries
+and takes for granted that a failure repeats at once. Against a live wallet every try costs
+callbacks and time, and steps can be left out freely, so a few dozen tries do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from pytest_provider_contract.callbacks import Spelling
+from pytest_provider_contract.scenario import BetPlan, Scenario, Step
+
+_SIMPLE_AMOUNTS = (1, 10, 100, 1000)
+
+
+def simpler(scenario: Scenario) -> Iterator[Scenario]:
+    """Scenarios one change simpler, the most promising first.
+
+    Whole bets are left out before single steps, and nothing is reworded before no step can be
+    left out: fewer callbacks matter most to whoever reads the result.
+    """
+    yield from _with_fewer_bets(scenario)
+    for position in reversed(range(len(scenario.steps))):
+        yield scenario.without(position)
+    for position, step in enumerate(scenario.steps):
+        for plainer in _plainer(step):
+            yield replace(scenario, steps=(*scenario.steps[:position], plainer, *scenario.steps[position + 1 :]))
+    for index, plan in scenario.used_bets().items():
+        for other in _plainer_plans(plan):
+            yield replace(scenario, bets=(*scenario.bets[:index], other, *scenario.bets[index + 1 :]))
+
+
+def _with_fewer_bets(scenario: Scenario) -> Iterator[Scenario]:
+    used = scenario.used_bets()
+    if len(used) > 1:
+        for index in used:
+            about = [i for i, step in enumerate(scenario.steps) if step.bet == index]
+            if len(about) > 1:
+                yield scenario.without(*about)
+
+
+def _plainer(step: Step) -> Iterator[Step]:
+    for change in (
+        {"closed": True},
+        {"spelling": Spelling.COMPACT},
+        {"conflict": None},
+        {"player": None},
+        {"attempt": 0},
+        {"wait_ms": 0},
+    ):
+        plainer = replace(step, **change)  # type: ignore[arg-type]
+        # A balance needs to say whose it is.
+        if plainer != step and not (plainer.player is None and plainer.bet is None):
+            yield plainer
+
+
+def _plainer_plans(plan: BetPlan) -> Iterator[BetPlan]:
+    if plan.round:
+        yield replace(plan, round=0)
+    if plan.player:
+        yield replace(plan, player=0)
+    if plan.of_balance:
+        yield BetPlan(_SIMPLE_AMOUNTS[-1], plan.win, player=plan.player, round=plan.round)
+    elif plan.reward is None:
+        for amount in _SIMPLE_AMOUNTS:
+            if amount < plan.stake:
+                yield replace(plan, stake=amount)
+    for amount in (0, *_SIMPLE_AMOUNTS):
+        if amount < plan.win:
+            yield replace(plan, win=amount)
+
+
+def shrink(scenario: Scenario, still_fails: Callable[[Scenario], bool]) -> Scenario:
+    """The simplest scenario reached by taking one simplification after the other.
+
+    Args:
+        scenario: One that fails, cut behind the step that showed it.
+        still_fails: Whether a candidate shows the same fault; it may say False to every
+            candidate from some moment on, to end the search.
+    """
+    tried = {scenario}
+    progress = True
+    while progress:
+        progress = False
+        for candidate in simpler(scenario):
+            if candidate in tried or not candidate.steps:
+                continue
+            tried.add(candidate)
+            if still_fails(candidate):
+                scenario, progress = candidate, True
+                break
+    return scenario

@@ -1,0 +1,196 @@
+"""Keys: made, stored, loaded, fingerprinted; signatures and the ways to get them wrong.
+
+RSA with SHA-256 and PKCS#1 v1.5 padding over the raw body bytes, in base64 [D].
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+_BITS = 2048
+
+
+class SigningKeyError(ValueError):
+    """A key can't be used; the message is one sentence without any of the key's content."""
+
+
+class Forgery(StrEnum):
+    """Signatures that an operator must refuse [D]."""
+
+    ABSENT = "absent"
+    EMPTY = "empty"
+    NOT_BASE64 = "not-base64"
+    TRUNCATED = "truncated"
+    OTHER_KEY = "other-key"
+    CHANGED_AMOUNT = "changed-body"
+    CHANGED_SPACE = "changed-white-space"
+    PSS = "pss"
+    SHA1 = "sha1"
+
+
+class SigningKey:
+    """An RSA private key that signs and never shows itself.
+
+    Its representation is the fingerprint of its public half, so that a key in a traceback or
+    in a fixture's repr gives nothing away; it can't be pickled.
+    """
+
+    def __init__(self, private_key: rsa.RSAPrivateKey) -> None:
+        self._private_key = private_key
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.fingerprint})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a signing key is not serialised")
+
+    @cached_property
+    def public_pem(self) -> bytes:
+        """The public half, to be handed to the operator."""
+        return self._private_key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """``SHA256:`` and the base64 digest of the public key's DER form, as ssh shows it."""
+        der = self._private_key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+
+    @cached_property
+    def _stranger(self) -> rsa.RSAPrivateKey:
+        return rsa.generate_private_key(public_exponent=65537, key_size=self._private_key.key_size)
+
+    def sign(self, body: bytes) -> str:
+        """The header value for a body."""
+        signature = self._private_key.sign(body, padding.PKCS1v15(), hashes.SHA256())
+        return base64.b64encode(signature).decode()
+
+    def forge(self, body: bytes, forgery: Forgery) -> str | None:
+        """A header value that must be refused for this body; None leaves the header out."""
+        match forgery:
+            case Forgery.ABSENT:
+                return None
+            case Forgery.EMPTY:
+                return ""
+            case Forgery.NOT_BASE64:
+                return "*** not base64 ***"
+            case Forgery.TRUNCATED:
+                return base64.b64encode(base64.b64decode(self.sign(body))[:-8]).decode()
+            case Forgery.OTHER_KEY:
+                return base64.b64encode(self._stranger.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+            case Forgery.CHANGED_AMOUNT:
+                return self.sign(_one_digit_changed(body))
+            case Forgery.CHANGED_SPACE:
+                return self.sign(body.replace(b":", b": ", 1))
+            case Forgery.PSS:
+                pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+                return base64.b64encode(self._private_key.sign(body, pss, hashes.SHA256())).decode()
+            case Forgery.SHA1:
+                sha1 = hashes.SHA1()  # noqa: S303 - a weak hash that must be refused
+                return base64.b64encode(self._private_key.sign(body, padding.PKCS1v15(), sha1)).decode()
+
+    def verifies(self, body: bytes, signature: str) -> bool:
+        """Whether a header value is right for a body."""
+        try:
+            raw = base64.b64decode(signature, validate=True)
+            self._private_key.public_key().verify(raw, body, padding.PKCS1v15(), hashes.SHA256())
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+def _one_digit_changed(body: bytes) -> bytes:
+    # The last digit of the body: in a bet or win part of an amount or id, always content.
+    for position in range(len(body) - 1, -1, -1):
+        if body[position : position + 1].isdigit():
+            digit = b"1" if body[position : position + 1] != b"1" else b"2"
+            return body[:position] + digit + body[position + 1 :]
+    return body + b" "
+
+
+def generate_key() -> SigningKey:
+    """A new RSA key of 2048 bits."""
+    return SigningKey(rsa.generate_private_key(public_exponent=65537, key_size=_BITS))
+
+
+def key_in(directory: Path) -> Path:
+    """The path of the test key in a directory; made there if missing, its public half beside it.
+
+    The private key is readable by its owner only, and a ``.gitignore`` keeps the directory
+    out of version control.
+
+    Raises:
+        SigningKeyError: The directory can't be written.
+    """
+    private, public = directory / "signing-key.pem", directory / "signing-key.pub.pem"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / ".gitignore").write_text("*\n", encoding="utf-8")
+        if not private.exists():
+            key = generate_key()
+            pem = key._private_key.private_bytes(  # noqa: SLF001 - the only place that writes a key
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            # Written aside and renamed, so that two starting runs never see half a key.
+            draft = directory / f".signing-key.{os.getpid()}"
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(pem)
+            try:
+                os.link(draft, private)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        public.write_bytes(load_key(str(private)).public_pem)
+    except OSError as error:
+        raise SigningKeyError(
+            f"no test key can be stored in {directory} ({error.strerror}); give one with --operator-key"
+        ) from None
+    return private
+
+
+def load_key(where: str) -> SigningKey:
+    """Load a private key from a PEM file or an environment variable.
+
+    Args:
+        where: A path, or ``env:NAME``.
+
+    Raises:
+        SigningKeyError: It is missing, unreadable, encrypted, public, or no RSA key.
+    """
+    pem = _pem(where)
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise SigningKeyError(f"the key in {where} is encrypted; give one without a passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        what = "is a public key; give the private one" if b"PUBLIC KEY" in pem else "is no PEM private key"
+        raise SigningKeyError(f"what --operator-key={where} names {what}") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise SigningKeyError(f"the key in {where} is no RSA key")
+    return SigningKey(key)
+
+
+def _pem(where: str) -> bytes:
+    if where.startswith("env:"):
+        value = os.environ.get(where[4:])
+        if not value:
+            raise SigningKeyError(f"the environment variable {where[4:]} of --operator-key is not set")
+        # CI systems often store a multi-line secret with literal \n.
+        return value.replace("\\n", "\n").encode()
+    try:
+        return Path(where).read_bytes()
+    except OSError as error:
+        raise SigningKeyError(f"the key file {where} can't be read: {error.strerror}") from None
