@@ -7,6 +7,7 @@ import json
 import random
 import threading
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_kill_under_load_and_replay(key: rsa.RSAPrivateKey, public_key: Path, tm
             with closing(Provider(operator.url, key)) as provider:
                 killer = threading.Timer(delay, operator.kill)
                 killer.start()
-                calls = sum(together(6, lambda _: play_until_killed(provider)), [])
+                calls = list(chain(*together(6, lambda _: play_until_killed(provider))))
                 killer.join()
             operator.restart()
             with closing(Provider(operator.url, key)) as provider:
