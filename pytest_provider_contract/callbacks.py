@@ -77,8 +77,26 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class Literal(str):
+    """JSON text that goes into a body as it is, also where no value would be written so."""
+
+    __slots__ = ()
+
+
 def encode(fields: Mapping[str, object], spelling: Spelling = Spelling.COMPACT) -> bytes:
-    """The body bytes of a JSON object in one of its spellings, in UTF-8."""
+    """The body bytes of a JSON object in one of its spellings, in UTF-8.
+
+    A value that is a `Literal` is put in as it is.
+    """
+    literals = {name: value for name, value in fields.items() if isinstance(value, Literal)}
+    marked = {**fields, **{name: f"@literal {name}@" for name in literals}} if literals else fields
+    body = _spelled(marked, spelling)
+    for name, text in literals.items():
+        body = body.replace(f'"@literal {name}@"'.encode(), text.encode())
+    return body
+
+
+def _spelled(fields: Mapping[str, object], spelling: Spelling) -> bytes:
     match spelling:
         case Spelling.COMPACT:
             return _dumps(fields)

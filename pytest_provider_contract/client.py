@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_provider_contract import __version__
-from pytest_provider_contract.callbacks import Callback, Spelling, encode
+from pytest_provider_contract.callbacks import Callback, Literal, Spelling, encode
 from pytest_provider_contract.history import Defect, Exchange
 from pytest_provider_contract.profile import Kind, Profile
 from pytest_provider_contract.schemas import first_error
@@ -52,22 +52,20 @@ class Envelope:
         spelling: Which of the JSON spellings of the same object is sent.
         forgery: A signature that must be refused, or None for the right one.
         header_case: ``as-is``, ``lower`` or ``upper``: the letter case of the signature header.
-        changes: Contract fields to put other values in before signing.
-        removed: Contract fields to leave out before signing.
+        changes: Contract fields to replace before signing: JSON text, or None to leave one out.
         raw: A whole other body, or None.
     """
 
     spelling: Spelling = Spelling.COMPACT
     forgery: Forgery | None = None
     header_case: str = "as-is"
-    changes: Mapping[str, object] = field(default_factory=dict)
-    removed: tuple[str, ...] = ()
+    changes: Mapping[str, str | None] = field(default_factory=dict)
     raw: bytes | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether the body is the callback's own."""
-        return not self.changes and not self.removed and self.raw is None
+        return not self.changes and self.raw is None
 
 
 ORDINARY = Envelope()
@@ -113,10 +111,9 @@ class OperatorClient:
         fields = callback.fields()
         if envelope.is_plain and (error := first_error(f"{callback.kind}.request", fields)):
             raise ValueError(f"this {callback.kind} callback is not one the provider would send: {error}")
-        fields = {name: value for name, value in fields.items() if name not in envelope.removed} | dict(
-            envelope.changes
-        )
-        return encode(self.profile.to_wire(fields), envelope.spelling)
+        literals = {name: Literal(text) for name, text in envelope.changes.items() if text is not None}
+        kept = {name: value for name, value in fields.items() if name not in envelope.changes}
+        return encode(self.profile.to_wire(kept | literals), envelope.spelling)
 
     def headers(self, body: bytes, envelope: Envelope = ORDINARY) -> tuple[Header, ...]:
         """The headers that go with a body, its signature among them."""

@@ -29,15 +29,13 @@ class Defect:
         rule: The rule that says how the operator must take it.
         kind: ``forged`` signature, ``unreadable`` body, or one wrong ``field``.
         field: The contract name of the wrong field.
-        value: What was put there; None also when it was left out.
-        absent: True when the field was left out.
+        json: JSON text that was put there; None when the field was left out.
     """
 
     rule: str
     kind: str
     field: str | None = None
-    value: object = None
-    absent: bool = False
+    json: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

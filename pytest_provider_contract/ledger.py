@@ -420,9 +420,10 @@ class Ledger:
             yield Branch(ERRORS, state, defect.rule, None)
             return
         yield Branch(ANY, state, defect.rule, None)
-        if defect.rule == "REPLY-03" and isinstance(defect.value, str) and defect.value.isdigit():
+        spelled = (defect.json or "").strip('"')
+        if defect.rule == "REPLY-03" and spelled.isdigit():
             # A numeric string is read as the number it spells by lenient wallets.
-            for branch in self._correct(state, replace(callback, amount=int(defect.value))):
+            for branch in self._correct(state, replace(callback, amount=int(spelled))):
                 yield replace(branch, rule=defect.rule, balances=None)
 
 

@@ -272,10 +272,8 @@ def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Enve
         return envelope, None
     if damage.field is None:
         return replace(envelope, raw=_spoiled(damage, client.encode(callback))), Defect(damage.rule, "unreadable")
-    defect = Defect(damage.rule, "field", damage.field, damage.value, damage.absent)
-    if damage.absent:
-        return replace(envelope, removed=(damage.field,)), defect
-    return replace(envelope, changes={damage.field: damage.value}), defect
+    defect = Defect(damage.rule, "field", damage.field, damage.json)
+    return replace(envelope, changes={damage.field: damage.json}), defect
 
 
 def _spoiled(damage: Damage, body: bytes) -> bytes:

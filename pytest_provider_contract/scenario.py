@@ -66,16 +66,14 @@ class Damage:
     Attributes:
         rule: The rule that says how the operator must take it.
         field: The field that is wrong, or None when the whole body is.
-        value: What is put there instead; None also leaves a `raw` body out.
-        absent: Whether the field is left out.
+        json: JSON text that is put there instead; None leaves the field out.
         raw: A whole other body, each character one byte.
         cut: Whether only the first half of the right body is sent.
     """
 
     rule: str = "REPLY-03"
     field: str | None = None
-    value: Any = None
-    absent: bool = False
+    json: str | None = None
     raw: str | None = None
     cut: bool = False
 

@@ -51,7 +51,7 @@ def _plainer(step: Step) -> Iterator[Step]:
         {"attempt": 0},
         {"wait_ms": 0},
     ):
-        plainer = replace(step, **change)  # type: ignore[arg-type]
+        plainer = replace(step, **change)
         # A balance needs to say whose it is.
         if plainer != step and not (plainer.player is None and plainer.bet is None):
             yield plainer

@@ -1,0 +1,230 @@
+"""Hypothesis strategies that draw scenarios.
+
+A scenario is told as one story per bet (won, lost, refunded, delivered in the wrong order…),
+the stories are shuffled into each other, and then repeats, conflicts and probes are put in at
+later points. Nothing here depends on what an operator answers. `PATTERNS` names what is worth
+meeting, and ``benchmarks/distribution.py`` counts how often each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+from pytest_provider_contract.history import UNKNOWN_PLAYER
+from pytest_provider_contract.ledger import LARGE
+from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.scenario import (
+    BetPlan,
+    Scenario,
+    Step,
+    balance,
+    bet,
+    rollback,
+    win,
+)
+
+Story = Callable[[int], tuple[Step, ...]]
+
+# What happens to one bet, from the provider's point of view; later repeats come on top. A
+# story that sends its bet settles or refunds it, so that a scenario leaves little behind.
+STORIES: dict[str, Story] = {
+    "settled": lambda i: (bet(i), win(i)),
+    "refunded": lambda i: (bet(i), rollback(i)),
+    "refunded in an open round": lambda i: (bet(i), rollback(i, closed=False)),
+    "settled in an open round": lambda i: (bet(i), win(i, closed=False)),
+    "bet replayed": lambda i: (bet(i), bet(i), win(i)),
+    "rolled back twice": lambda i: (bet(i), rollback(i), rollback(i, 1)),
+    "win first": lambda i: (win(i, closed=False), bet(i), win(i, closed=False)),
+    "rollback first": lambda i: (rollback(i), bet(i), rollback(i, 1)),
+    "rollback first, twice": lambda i: (rollback(i), rollback(i, 1), bet(i), rollback(i, 2)),
+    "never sent": lambda i: (rollback(i), rollback(i, 1)),
+    "bet replayed after refund": lambda i: (bet(i), rollback(i), bet(i)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What stakes may be drawn from.
+
+    Attributes:
+        balance: The poorest player's money in minor units.
+        max_stake: Largest stake in minor units.
+        players: How many players take part, 1 or 2.
+        reward: Whether a granted free-bet reward is at hand.
+    """
+
+    balance: int
+    max_stake: int
+    players: int = 1
+    reward: bool = False
+
+    @property
+    def large(self) -> bool:
+        """Whether stakes above 2**31 can be paid and are allowed."""
+        return min(self.balance // 2, self.max_stake) > LARGE
+
+
+def _stakes(funds: Funds) -> st.SearchStrategy[tuple[int, bool]]:
+    # A story of four bets should find all of them paid for, most of the time.
+    most = max(1, min(funds.balance // 5, funds.max_stake))
+    ordinary = st.integers(1, min(most, 100_000)).map(lambda n: (n, False))
+    whole = st.sampled_from([(0, True), (1, True)])
+    choices = [ordinary] * 7 + [whole, st.just((0, False))]
+    if funds.large:
+        choices.append(st.integers(LARGE, LARGE + 1000).map(lambda n: (n, False)))
+    return st.one_of(choices)
+
+
+def _wins(funds: Funds) -> st.SearchStrategy[int]:
+    most = max(1, min(funds.max_stake, 100_000))
+    choices = [st.just(0), st.integers(1, most), st.integers(1, most)]
+    if funds.large:
+        choices.append(st.integers(LARGE, LARGE + 1000))
+    return st.one_of(choices)
+
+
+@st.composite
+def _plans(draw: st.DrawFn, funds: Funds) -> tuple[BetPlan, ...]:
+    plans = []
+    wins, stakes = _wins(funds), _stakes(funds)
+    for _ in range(draw(st.integers(1, 4))):
+        if plans and draw(st.integers(0, 4)) == 0:
+            plans.append(plans[-1])  # equal in everything but its transactionId
+            continue
+        stake, of_balance = draw(stakes)
+        free = draw(st.integers(0, 14))
+        plan = BetPlan(stake, draw(wins), of_balance, draw(st.integers(0, funds.players - 1)), draw(st.integers(0, 1)))
+        if free == 0 or (free == 1 and funds.reward):
+            plan = replace(plan, stake=0, of_balance=False, reward="granted" if free == 1 else "unknown")
+        plans.append(plan)
+    return tuple(plans)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, funds: Funds) -> Scenario:
+    """Scenarios for players with certain funds, each ending with all its money settled."""
+    plans = draw(_plans(funds))
+    queues = [list(STORIES[draw(st.sampled_from(sorted(STORIES)))](index)) for index in range(len(plans))]
+    steps: list[Step] = []
+    while queues:
+        queue = queues[draw(st.integers(0, len(queues) - 1))] if len(queues) > 1 else queues[0]
+        steps.append(queue.pop(0))
+        if not queue:
+            queues.remove(queue)
+    for _ in range(draw(st.integers(0, 4))):
+        _disturb(draw, plans, steps, funds)
+    return Scenario(plans, tuple(steps))
+
+
+def _disturb(draw: st.DrawFn, plans: Sequence[BetPlan], steps: list[Step], funds: Funds) -> None:
+    """Put one more step in: a repeat at any later point, a conflict, a stray or a probe."""
+    position = draw(st.integers(0, len(steps) - 1))
+    step = steps[position]
+    later = draw(st.integers(position + 1, len(steps)))
+    choices: list[Step] = [balance(draw(st.integers(0, funds.players - 1)))]
+    if step.send is not Kind.BALANCE and step.bet is not None:
+        choices += [step, step, rollback(step.bet, draw(st.integers(0, 3)))] if _may_roll_back(step, steps) else [step]
+        if step.send is not Kind.ROLLBACK:
+            different = ("amount", "round") if step.send is Kind.BET else ("amount", "bet")
+            choices.append(replace(step, conflict=draw(st.sampled_from(different))))
+        if funds.players > 1:
+            other = 1 - plans[step.bet].player
+            choices.append(rollback(step.bet, draw(st.integers(5, 6)), player=other))
+        if step.send is Kind.WIN:
+            choices.append(rollback(step.bet, 7, of_win=True))
+        choices.append(rollback(step.bet, 8, player=UNKNOWN_PLAYER))
+    steps.insert(later, draw(st.sampled_from(choices)))
+
+
+def _may_roll_back(step: Step, steps: Sequence[Step]) -> bool:
+    # The provider never rolls a settled bet back.
+    return all(other.send is not Kind.WIN for other in steps if other.bet == step.bet)
+
+
+# -- what is worth meeting --------------------------------------------------------------------------
+
+
+def _sent(scenario: Scenario, kind: Kind) -> list[tuple[int, Step]]:
+    return [(i, s) for i, s in enumerate(scenario.steps) if s.send is kind and s.conflict is None]
+
+
+def _repeats(scenario: Scenario, kind: Kind) -> bool:
+    seen = [(s.bet, s.attempt, s.of_win) for _, s in _sent(scenario, kind) if s.player is None]
+    return len(set(seen)) < len(seen)
+
+
+def _before_bet(scenario: Scenario, kind: Kind) -> bool:
+    first_bet = {s.bet: i for i, s in reversed(_sent(scenario, Kind.BET))}
+    return any(first_bet.get(s.bet, -1) > i for i, s in _sent(scenario, kind) if s.player is None)
+
+
+def _late_replay(scenario: Scenario) -> bool:
+    positions: dict[object, int] = {}
+    for i, step in enumerate(scenario.steps):
+        key = (step.send, step.bet, step.attempt)
+        if step.bet is not None and i - positions.setdefault(key, i) > 3:
+            return True
+    return False
+
+
+def _other_win_order(scenario: Scenario) -> bool:
+    def order(kind: Kind) -> list[int | None]:
+        return list(dict.fromkeys(s.bet for _, s in _sent(scenario, kind)))
+
+    bets, wins = order(Kind.BET), order(Kind.WIN)
+    return wins != [b for b in bets if b in wins]
+
+
+def _interleaved(scenario: Scenario) -> bool:
+    rounds = [scenario.bets[s.bet].round for s in scenario.steps if s.bet is not None]
+    changes = sum(a != b for a, b in zip(rounds, rounds[1:], strict=False))
+    return len(set(rounds)) > 1 and changes > 1
+
+
+def _new_attempts(scenario: Scenario) -> bool:
+    attempts: dict[int | None, set[int]] = {}
+    for _, step in _sent(scenario, Kind.ROLLBACK):
+        if step.player is None and not step.of_win:
+            attempts.setdefault(step.bet, set()).add(step.attempt)
+    return any(len(found) > 1 for found in attempts.values())
+
+
+def _refused_bet_rolled_back(scenario: Scenario) -> bool:
+    sent = {s.bet for _, s in _sent(scenario, Kind.BET)}
+    rolled = {s.bet for _, s in _sent(scenario, Kind.ROLLBACK) if s.player is None}
+    return any(scenario.bets[i].of_balance and scenario.bets[i].stake > 0 for i in sent & rolled if i is not None)
+
+
+PATTERNS: dict[str, Callable[[Scenario], bool]] = {
+    "two rounds interleaved": _interleaved,
+    "several bets in one round": lambda s: len(s.used_bets()) > len({b.round for b in s.used_bets().values()}),
+    "bets alike but for their id": lambda s: len(set(s.used_bets().values())) < len(s.used_bets()),
+    "bet replayed": lambda s: _repeats(s, Kind.BET),
+    "win replayed": lambda s: _repeats(s, Kind.WIN),
+    "rollback repeated with the same transactionId": lambda s: _repeats(s, Kind.ROLLBACK),
+    "rollback repeated with a new transactionId": _new_attempts,
+    "replay after more than three other callbacks": _late_replay,
+    "bet with other content": lambda s: any(x.conflict and x.send is Kind.BET for x in s.steps),
+    "win with other content": lambda s: any(x.conflict and x.send is Kind.WIN for x in s.steps),
+    "win before its bet": lambda s: _before_bet(s, Kind.WIN),
+    "rollback before its bet": lambda s: _before_bet(s, Kind.ROLLBACK),
+    "wins in another order than the bets": _other_win_order,
+    "win of amount 0": lambda s: any(s.bets[x.bet or 0].win == 0 for _, x in _sent(s, Kind.WIN)),
+    "rollback of a bet that is declined": _refused_bet_rolled_back,
+    "rollback that names a win": lambda s: any(x.of_win for x in s.steps),
+    "bet of all the money": lambda s: any(b.of_balance and not b.stake for b in s.used_bets().values()),
+    "bet of one more than all": lambda s: any(b.of_balance and b.stake for b in s.used_bets().values()),
+    "bet of amount 0": lambda s: any(not (b.of_balance or b.stake or b.reward) for b in s.used_bets().values()),
+    "free bet of an unknown reward": lambda s: any(b.reward == "unknown" for b in s.used_bets().values()),
+    "free bet": lambda s: any(b.reward == "granted" for b in s.used_bets().values()),
+    "amount above 2**31": lambda s: any(max(b.stake, b.win) >= LARGE for b in s.used_bets().values()),
+    "balance in between": lambda s: any(x.send is Kind.BALANCE for x in s.steps[:-1]),
+    "two players": lambda s: len({b.player for b in s.used_bets().values()}) > 1,
+    "rollback of another player's bet": lambda s: any(
+        x.player not in (None, UNKNOWN_PLAYER) and x.bet is not None for x in s.steps
+    ),
+    "unknown player": lambda s: any(x.player == UNKNOWN_PLAYER for x in s.steps),
+}
