@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_provider_contract import __version__
 from pytest_provider_contract.callbacks import Callback, Literal, Spelling, encode
 from pytest_provider_contract.history import Defect, Exchange
+from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.profile import Kind, Profile
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.signing import Forgery, SigningKey
@@ -28,17 +28,17 @@ class OperatorGoneError(Exception):
 class Recorder:
     """Counts and latencies of every callback, and the latest exchanges."""
 
-    latency_ms: dict[Kind, array[float]] = field(default_factory=lambda: {kind: array("d") for kind in Kind})
+    latency: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in Kind})
     recent: list[Exchange] = field(default_factory=list)
 
     @property
     def sent(self) -> int:
         """How many callbacks were sent."""
-        return sum(map(len, self.latency_ms.values()))
+        return sum(histogram.count for histogram in self.latency.values())
 
     def add(self, exchange: Exchange) -> None:
         """Record one exchange."""
-        self.latency_ms[exchange.kind].append(exchange.elapsed_ms)
+        self.latency[exchange.kind].add(exchange.elapsed_ms)
         self.recent.append(exchange)
         if len(self.recent) > 2 * _KEPT:
             del self.recent[:-_KEPT]

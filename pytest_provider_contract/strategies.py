@@ -54,17 +54,19 @@ class Funds:
         max_stake: Largest stake in minor units.
         players: How many players take part, 1 or 2.
         reward: Whether a granted free-bet reward is at hand.
+        allow_large: Whether amounts above 2**31 may be tried.
     """
 
     balance: int
     max_stake: int
     players: int = 1
     reward: bool = False
+    allow_large: bool = True
 
     @property
     def large(self) -> bool:
         """Whether stakes above 2**31 can be paid and are allowed."""
-        return min(self.balance // 2, self.max_stake) > LARGE
+        return self.allow_large and min(self.balance // 2, self.max_stake) > LARGE
 
 
 def _stakes(funds: Funds) -> st.SearchStrategy[tuple[int, bool]]:

@@ -99,5 +99,7 @@ def _oddities(step: Step) -> list[str]:
 
 def _damage(damage: Damage) -> str:
     if damage.field is not None:
-        return f"without {damage.field}" if damage.json is None else f"with {damage.field} {ascii(damage.json)[1:-1][:40]}"
+        return (
+            f"without {damage.field}" if damage.json is None else f"with {damage.field} {ascii(damage.json)[1:-1][:40]}"
+        )
     return "with half a body" if damage.cut else f"with the body {ascii(damage.raw)[:40]}"

@@ -1,0 +1,135 @@
+"""A finding: one violation with its evidence, and how it reads in a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pytest_provider_contract.checks import Violation
+from pytest_provider_contract.diagnosis import likely_cause
+from pytest_provider_contract.history import Exchange
+from pytest_provider_contract.provider import Performance
+from pytest_provider_contract.rules import RULES
+from pytest_provider_contract.scenario import to_json
+from pytest_provider_contract.wording import describe
+
+SHOWN_STEPS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known about one violation.
+
+    Attributes:
+        rule: The broken rule.
+        expected: What the contract asks for.
+        actual: What the operator did.
+        http: HTTP status and milliseconds of the reply that showed it.
+        sequence: The steps in words, the telling one last.
+        likely: The likely cause and its remedy, or None.
+        scenario: The scenario as JSON.
+        repeated: In how many tries it showed.
+        tries: How often it was tried.
+    """
+
+    rule: str
+    expected: str
+    actual: str
+    http: str
+    sequence: tuple[str, ...]
+    likely: str | None
+    scenario: dict[str, Any]
+    repeated: int = 1
+    tries: int = 1
+
+    @classmethod
+    def of(cls, performance: Performance, advisory: str | None = None) -> Finding:
+        """The finding that a performance shows.
+
+        Args:
+            performance: One with a violation, or with the advisory.
+            advisory: A SHOULD rule that counts as broken.
+        """
+        violation = performance.violation or Violation(advisory or "", "the rule to hold", "it does not")
+        return cls(
+            rule=violation.rule,
+            expected=violation.expected,
+            actual=violation.actual,
+            http=http_line(performance.exchanges[-1]),
+            sequence=tuple(describe_finding(performance)),
+            likely=likely_cause(violation.rule),
+            scenario=to_json(performance.scenario),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "sequence": list(self.sequence)}
+
+
+class ContractViolation(Exception):  # noqa: N818 - it is the operator's error, not the program's
+    """Raised by a check; pytest shows the finding instead of a traceback."""
+
+    def __init__(self, finding: Finding, performance: Performance) -> None:
+        super().__init__(f"{finding.rule}: {RULES[finding.rule].text}")
+        self.finding = finding
+        self.performance = performance
+
+
+def describe_finding(performance: Performance) -> list[str]:
+    """The steps of a performance in words, up to the telling one, the closing probe included."""
+    words = describe(performance.scenario)
+    if performance.violation is None:
+        return words
+    position = performance.position
+    if position < 0:
+        return ["0 balance"]
+    if position >= len(words):
+        player = performance.exchanges[-1].callback.player_id
+        several = f" of player {player}" if performance.scenario.players > 1 else ""
+        return [*words, f"{len(words) + 1} balance{several}"]
+    return words[: position + 1]
+
+
+def http_line(exchange: Exchange) -> str:
+    """HTTP status and duration of a reply."""
+    status = f"HTTP {exchange.reply.status}" if exchange.reply.status else "no reply"
+    return f"/{exchange.kind} {status}, {exchange.elapsed_ms:.0f} ms"
+
+
+def render(finding: dict[str, Any], files: dict[str, str] | None = None, *, width: int = 100) -> str:
+    """A finding as text, in the order that every failure has.
+
+    Args:
+        finding: What `Finding.to_json` gave.
+        files: The command line that replays it and the path of the curl script.
+        width: Columns to fill with the sequence.
+    """
+    rule = RULES[finding["rule"]]
+    sequence = list(finding["sequence"])
+    if len(sequence) > SHOWN_STEPS:
+        sequence = [*sequence[:4], f"… {len(sequence) - 8} more …", *sequence[-4:]]
+    sequence[-1] += "   ← here"
+    lines = [
+        f"{rule.id} {rule.level}  {rule.text}  [{rule.source}]",
+        f"  expected  {finding['expected']}",
+        f"  actual    {finding['actual']}",
+        f"            {finding['http']}",
+        *_wrapped("  sequence  ", sequence, width),
+    ]
+    if finding["likely"]:
+        lines.append(f"  likely    {finding['likely']}")
+    if finding["repeated"] < finding["tries"]:
+        lines.append(f"  repeats   intermittent: seen in {finding['repeated']} of {finding['tries']} tries")
+    for label, text in (files or {}).items():
+        lines.append(f"  {label:<9} {text}")
+    return "\n".join(lines)
+
+
+def _wrapped(label: str, steps: list[str], width: int) -> list[str]:
+    lines = [label + steps[0]]
+    for step in steps[1:]:
+        if len(lines[-1]) + len(step) + 3 > width:
+            lines.append(" " * len(label) + step)
+        else:
+            lines[-1] += " · " + step
+    return lines

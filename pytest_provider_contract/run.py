@@ -1,0 +1,351 @@
+"""One run of the contract: plays scenarios, keeps what was tested, found and left behind."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from pytest_provider_contract.client import OperatorClient, OperatorGoneError
+from pytest_provider_contract.finding import ContractViolation, Finding, describe_finding
+from pytest_provider_contract.latency import Histogram
+from pytest_provider_contract.ledger import HUGE, LARGE
+from pytest_provider_contract.profile import Kind, Status
+from pytest_provider_contract.provider import Performance, Provider
+from pytest_provider_contract.rules import RULES
+from pytest_provider_contract.scenario import BetPlan, Scenario, bet, rollback, scenario, win
+from pytest_provider_contract.settings import Settings
+from pytest_provider_contract.shrink import shrink
+from pytest_provider_contract.strategies import Funds
+
+_T = TypeVar("_T")
+
+# The suite's scenarios are written with stakes up to this; poorer players get smaller ones.
+NOMINAL_STAKE = 5_000
+_COMFORTABLE = 10 * NOMINAL_STAKE
+_CONFIRMATIONS = 2
+_DIRECTED_SHARE = 0.6
+_GENERATED_SHARE = 0.2
+_CHUNKS = 20
+_SLOW_P95_MS = 1000
+
+
+class NotTestedError(Exception):
+    """A rule can't be put to the test here; the message says why."""
+
+
+@dataclass(slots=True)
+class Results:
+    """What a run found, in a form that workers can send to their controller.
+
+    Attributes:
+        exercised: How often each rule was put to the test and held.
+        findings: Violations, as plain data.
+        advisories: Per SHOULD rule how often it was not followed, and the first evidence.
+        not_tested: Per rule why it could not be tested.
+        ran: Rules whose tests ran.
+        latency: Milliseconds per callback.
+        left: What was left on the players' accounts, as sentences.
+        gone: Why the operator could not be asked any more, or None.
+    """
+
+    exercised: Counter[str] = field(default_factory=Counter)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    advisories: dict[str, dict[str, Any]] = field(default_factory=dict)
+    not_tested: dict[str, str] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
+    latency: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in Kind})
+    left: list[str] = field(default_factory=list)
+    gone: str | None = None
+    sequences: int = 0
+
+    @property
+    def broken(self) -> set[str]:
+        """Rules with a violation."""
+        return {finding["rule"] for finding in self.findings}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `merge` understands."""
+        return {
+            "exercised": dict(self.exercised),
+            "findings": self.findings,
+            "advisories": self.advisories,
+            "not_tested": self.not_tested,
+            "ran": sorted(self.ran),
+            "latency": {str(kind): histogram.to_json() for kind, histogram in self.latency.items()},
+            "left": self.left,
+            "gone": self.gone,
+            "sequences": self.sequences,
+        }
+
+    def merge(self, data: Mapping[str, Any]) -> None:
+        """Add what another process found."""
+        self.exercised.update(data["exercised"])
+        self.findings.extend(data["findings"])
+        for rule, evidence in data["advisories"].items():
+            self._advise(rule, evidence["count"], evidence["evidence"])
+        self.not_tested.update(data["not_tested"])
+        self.ran.update(data["ran"])
+        for kind, buckets in data["latency"].items():
+            self.latency[Kind(kind)].merge(buckets)
+        self.left.extend(data["left"])
+        self.gone = self.gone or data["gone"]
+        self.sequences += data["sequences"]
+
+    def _advise(self, rule: str, count: int, evidence: str) -> None:
+        known = self.advisories.setdefault(rule, {"count": 0, "evidence": evidence})
+        known["count"] += count
+
+    def take(self, performance: Performance) -> None:
+        """Count what one performance put to the test."""
+        self.exercised.update(performance.exercised)
+        self.sequences += 1
+        for rule in performance.advisory:
+            self._advise(rule, 1, " · ".join(describe_finding(performance)))
+
+
+class ContractRun:
+    """Everything a suite's tests share within one process.
+
+    Args:
+        settings: What was asked for, with the endpoint known.
+        now: A clock in seconds, for tests.
+    """
+
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
+        assert settings.endpoint is not None  # noqa: S101 - the plugin starts the bundled operator first
+        self.settings = settings
+        self.client = OperatorClient(settings.endpoint, settings.profile, settings.key, rate=settings.rate)
+        self.provider = Provider(self.client, settings.players[:2], settings.rewards)
+        self.results = Results(latency=self.client.recorder.latency)
+        self.started_s = now()
+        self.tick: Callable[[int, int], None] = lambda _sequences, _callbacks: None
+        self._now = now
+        self._start_balances: dict[int, int] = {}
+        self._funds: Funds | None = None
+        self._limited = False
+        self._opening_failures = 0
+
+    # -- budget ---------------------------------------------------------------------------------
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return self._now() - self.started_s
+
+    def cases(self, cases: Iterable[_T]) -> Iterator[_T]:
+        """All cases on a fast operator; on a slow one the first, and more while time allows."""
+        for number, case in enumerate(cases):
+            if number and self.elapsed_s > _DIRECTED_SHARE * self.settings.effort.total_s:
+                return
+            yield case
+
+    def generation_s(self, share: float) -> float:
+        """Seconds that a generated check may take: its share of what is left, or a minimum."""
+        total = self.settings.effort.total_s
+        return max((total - self.elapsed_s) * share, _GENERATED_SHARE * total * share)
+
+    # -- money ------------------------------------------------------------------------------------
+
+    def funds(self) -> Funds:
+        """What stakes may be drawn from; found out, and topped up for poor players, once."""
+        if self._funds is None:
+            self._funds = self._survey()
+        return self._funds
+
+    def _survey(self) -> Funds:
+        balances = []
+        for index in range(len(self.provider.players)):
+            self._begin(index)
+            if index in self.provider.known and 0 < self.provider.known[index] < _COMFORTABLE:
+                # A win is the one way in which a provider can make a poor player richer.
+                self.provider.play(scenario(BetPlan(1, _COMFORTABLE, player=index), bet(), win()))
+                self._begin(index)
+            balances.append(self.provider.known.get(index, 0))
+        poorest = min(balances)
+        stake = min(self.settings.max_stake or HUGE * 4, max(poorest, 1))
+        for tried in (NOMINAL_STAKE, 500, 50, 5, 1):
+            if tried > stake:
+                continue
+            if not self._is_limited(tried):
+                break
+            self._limited, stake = True, max(tried // 10, 1)
+        if not self._limited and self.settings.max_stake is None and self._is_limited(LARGE + 1):
+            self._limited = True
+        large = not self._limited and (self.settings.max_stake is None or self.settings.max_stake > HUGE)
+        return Funds(
+            poorest,
+            stake if not self._limited or stake < NOMINAL_STAKE else NOMINAL_STAKE,
+            len(self.provider.players),
+            bool(self.settings.rewards),
+            allow_large=large,
+        )
+
+    def _begin(self, index: int) -> None:
+        performance = self.provider.balance(index)
+        if performance.violation is None:
+            self._start_balances.setdefault(index, performance.balances[index])
+
+    def _is_limited(self, amount: int) -> bool:
+        performance = self.provider.play(scenario(BetPlan(amount), bet(), rollback()))
+        wire = self.settings.profile.statuses[Status.BET_LIMIT].encode()
+        return any(e.kind is Kind.BET and wire in e.reply.body for e in performance.exchanges)
+
+    def fit(self, plan: Scenario) -> Scenario:
+        """A directed scenario with its stakes scaled to what the players can afford."""
+        funds = self.funds()
+        most = min(funds.balance // 8, funds.max_stake)
+        if most >= NOMINAL_STAKE or most < 1:
+            return plan
+        bets = tuple(
+            b
+            if b.of_balance or not 0 < b.stake <= NOMINAL_STAKE
+            else replace(b, stake=max(1, b.stake * most // NOMINAL_STAKE))
+            for b in plan.bets
+        )
+        return replace(plan, bets=bets)
+
+    def restore(self) -> None:
+        """Bring every player back to the balance the run began with, where the wallet lets it."""
+        for index, start in self._start_balances.items():
+            try:
+                left = self._restore(index, start)
+            except OperatorGoneError:
+                left = None
+            if left:
+                player = self.provider.players[index].player_id
+                self.results.left.append(f"{player}: {left:+,}".replace(",", " ") + " minor units")
+
+    def _restore(self, index: int, start: int) -> int | None:
+        most = self.settings.max_stake or (self._funds.max_stake if self._funds and self._limited else None)
+        for _ in range(_CHUNKS):
+            if self.provider.balance(index).violation is not None:
+                return None
+            surplus = self.provider.known[index] - start
+            if surplus == 0:
+                return 0
+            stake = min(surplus, most or surplus) if surplus > 0 else 1
+            prize = 0 if surplus > 0 else stake - surplus
+            plan = BetPlan(stake, prize, player=index)
+            if self.provider.play(scenario(plan, bet(), win())).violation is not None:
+                break
+        if self.provider.balance(index).violation is not None:
+            return None
+        return self.provider.known[index] - start
+
+    # -- judging ----------------------------------------------------------------------------------
+
+    def expect(self, plan: Scenario, *, exact_amounts: bool = False) -> Performance:
+        """Play a scenario; the contract must explain every answer.
+
+        Args:
+            plan: What to play.
+            exact_amounts: Whether stakes must stay as they are, however poor the player.
+
+        Raises:
+            ContractViolation: It did not; the message is the whole finding.
+            NotTestedError: The operator can't be asked.
+        """
+        self._can_go_on()
+        self.client.label = plan.rule or ""
+        fitted = plan if exact_amounts else self.fit(plan)
+        performance = self._play(fitted)
+        if performance.violation is not None:
+            raise self._violated(performance)
+        self.results.take(performance)
+        if self.settings.strict and (broken := sorted(performance.advisory)):
+            raise self._violated(performance, broken[0])
+        return performance
+
+    def _can_go_on(self) -> None:
+        if self.results.gone:
+            raise NotTestedError(f"the operator can't be asked any more: {self.results.gone}")
+        if self._opening_failures > 1:
+            raise NotTestedError(
+                "the player's balance can't be read (see BALANCE-01 and the like): "
+                "is the player of --operator-player known to the operator?"
+            )
+
+    def _play(self, plan: Scenario) -> Performance:
+        try:
+            performance = self.provider.play(plan)
+        except OperatorGoneError as error:
+            self.results.gone = str(error)
+            raise NotTestedError(f"the operator can't be asked any more: {error}") from None
+        if performance.violation is not None and performance.position < 0:
+            self._opening_failures += 1
+        return performance
+
+    def _violated(self, performance: Performance, advisory: str | None = None) -> ContractViolation:
+        """Shrink, confirm and record a violation."""
+        finding = Finding.of(performance, advisory)
+        best, repeated, tries = performance, 0, 0
+        if performance.position >= 0:
+            best, repeated, tries = self._minimised(performance, finding.rule, advisory)
+        finding = replace(Finding.of(best, advisory), repeated=repeated + 1, tries=tries + 1)
+        violation = ContractViolation(finding, best)
+        self.results.findings.append(finding.to_json())
+        return violation
+
+    def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:
+        best = first
+        deadline_s = self._now() + min(max(self.settings.effort.total_s / 4, 5), 30)
+        hanging = first.exchanges[-1].elapsed_ms > _SLOW_P95_MS
+
+        def still_fails(candidate: Scenario) -> bool:
+            nonlocal best
+            if hanging or self.results.gone or self._now() > deadline_s:
+                return False
+            performance = self._retried(candidate)
+            if performance is None or not _shows(performance, rule, advisory):
+                return False
+            best = performance
+            return True
+
+        shortened = shrink(_cut(first), still_fails)
+        repeated = tries = 0
+        while not hanging and tries < _CONFIRMATIONS and self._now() < deadline_s:
+            again = self._retried(shortened)
+            tries += 1
+            if again is not None and _shows(again, rule, advisory):
+                repeated += 1
+                best = again
+        return best, repeated, tries
+
+    def _retried(self, plan: Scenario) -> Performance | None:
+        try:
+            return self.provider.play(plan)
+        except OperatorGoneError as error:
+            self.results.gone = str(error)
+            return None
+
+    def finish(self) -> None:
+        """Judge what only a whole run can show, and bring the money back."""
+        self._judge_latency()
+        if not self.results.gone:
+            self.restore()
+        self.client.close()
+
+    def _judge_latency(self) -> None:
+        for kind, histogram in self.client.recorder.latency.items():
+            p95 = histogram.percentile_ms(0.95)
+            if p95 is None or "TIME-02" not in RULES:
+                continue
+            self.results.exercised["TIME-02"] += 1
+            if p95 > _SLOW_P95_MS:
+                self.results._advise("TIME-02", 1, f"/{kind} took {p95:.0f} ms at the 95th percentile")  # noqa: SLF001
+
+
+def _shows(performance: Performance, rule: str, advisory: str | None) -> bool:
+    if advisory is not None:
+        return advisory in performance.advisory
+    return performance.violation is not None and performance.violation.rule == rule
+
+
+def _cut(performance: Performance) -> Scenario:
+    if performance.violation is None:
+        return performance.scenario
+    plan = performance.scenario
+    return replace(plan, steps=plan.steps[: performance.position + 1])

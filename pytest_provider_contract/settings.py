@@ -1,0 +1,229 @@
+"""One validated object out of options and ini values."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_provider_contract.history import Player
+from pytest_provider_contract.profile import Profile, ProfileError, load_profile
+from pytest_provider_contract.rules import RULES, Need, select
+from pytest_provider_contract.signing import SigningKey, SigningKeyError, key_in, load_key
+from pytest_provider_contract.transport import Endpoint
+
+STATE_DIRECTORY = ".provider-contract"
+_CURRENCY_LETTERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long a run may generate, in seconds from its start."""
+
+    name: str
+    total_s: float
+
+
+EFFORTS = {effort.name: effort for effort in (Effort("quick", 13), Effort("standard", 55), Effort("certify", 290))}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run was asked for.
+
+    Attributes:
+        target: ``--operator-url`` as it was given.
+        endpoint: Where the callbacks go; None until the bundled operator is started.
+        variant: Name of the bundled operator's variant, if one is asked for.
+        profile: The contract dialect.
+        key: Signs the callbacks; None with ``--operator-unsigned``.
+        key_source: Where the key was found, for the header.
+        players: The test players; empty for the bundled operator, which brings its own.
+        rewards: Granted free-bet rewards.
+        max_stake: Largest stake in minor units, or None.
+        rate: At most so many callbacks a second, or None.
+        rules: Ids of the rules to test, or None for all.
+        effort: How much is generated.
+        strict: Whether SHOULD rules fail too.
+        unsigned: Whether signatures are left out.
+        directory: Where failures are written.
+        report: Whether a report was asked for; it goes to `directory` too.
+        replay: A recorded failure to run instead of the suite, or None.
+        seed: Seed of everything that is drawn.
+    """
+
+    target: str
+    endpoint: Endpoint | None
+    variant: str | None
+    profile: Profile
+    key: SigningKey | None
+    key_source: str
+    players: tuple[Player, ...]
+    rewards: tuple[str, ...]
+    max_stake: int | None
+    rate: float | None
+    rules: frozenset[str] | None
+    effort: Effort
+    strict: bool
+    unsigned: bool
+    directory: Path
+    report: bool
+    replay: Path | None
+    seed: int
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the bundled operator is the target."""
+        return self.target.partition(":")[0] == "reference"
+
+    def lacks(self, need: Need | None) -> str | None:
+        """Why the options switch off what needs something, or None when it is given."""
+        if need == "second player" and len(self.players) < 2:  # noqa: PLR2004
+            return "no second player: give a second --operator-player"
+        if need == "reward" and not self.rewards:
+            return "no granted reward: give --operator-reward"
+        if need == "signature" and self.unsigned:
+            return "signatures are switched off by --operator-unsigned"
+        return None
+
+
+def option(config: pytest.Config, name: str) -> Any:
+    """An option's value, or the ini value of the same name with underscores."""
+    value = config.getoption(name)
+    return value if value not in (None, [], False) else config.getini(name) or value
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Validate options and ini values.
+
+    Raises:
+        pytest.UsageError: One sentence that names the option and the mend.
+    """
+    target = str(option(config, "operator_url"))
+    bundled = target.partition(":")[0] == "reference"
+    profile = _profile(option(config, "operator_profile") or "155io")
+    unsigned = bool(option(config, "operator_unsigned"))
+    if unsigned and config.getoption("operator_key"):
+        raise pytest.UsageError("--operator-unsigned sends no signatures: leave --operator-key out, or the other")
+    key, source = (None, "none: signatures are switched off") if unsigned else _key(config)
+    players = tuple(_player(text) for text in option(config, "operator_player") or ())
+    if not players and not bundled:
+        raise pytest.UsageError(
+            "no test player: give one that the operator knows with --operator-player=ID[:SESSION[:CURRENCY]]"
+        )
+    if len({p.player_id for p in players}) < len(players):
+        raise pytest.UsageError("--operator-player names the same player twice: each must be another account")
+    replay = option(config, "operator_replay")
+    report = option(config, "operator_report")
+    return Settings(
+        target=target,
+        endpoint=None if bundled else _endpoint(target),
+        variant=target.partition(":")[2] or None if bundled else None,
+        profile=profile,
+        key=key,
+        key_source=source,
+        players=players,
+        rewards=tuple(option(config, "operator_reward") or ()),
+        max_stake=_positive(config, "operator_max_stake", int),
+        rate=_positive(config, "operator_rate", float),
+        rules=_rules(option(config, "operator_rules")),
+        effort=_effort(option(config, "operator_effort") or "standard"),
+        strict=bool(option(config, "operator_strict")),
+        unsigned=unsigned,
+        directory=Path(config.invocation_params.dir) / (report or STATE_DIRECTORY),
+        report=bool(report),
+        replay=_existing(config, replay) if replay else None,
+        seed=_seed(config),
+    )
+
+
+def _profile(name: str) -> Profile:
+    try:
+        return load_profile(name)
+    except ProfileError as error:
+        raise pytest.UsageError(f"--operator-profile: {error}") from None
+
+
+def _key(config: pytest.Config) -> tuple[SigningKey, str]:
+    where = option(config, "operator_key")
+    try:
+        if where is None or where == "":
+            path = key_in(Path(config.invocation_params.dir) / STATE_DIRECTORY)
+            return load_key(str(path)), f"{STATE_DIRECTORY}/{path.name} (made here; hand its .pub.pem to the operator)"
+        if not where.startswith("env:"):
+            return load_key(str(Path(config.invocation_params.dir) / where)), where
+        return load_key(where), where
+    except SigningKeyError as error:
+        raise pytest.UsageError(f"--operator-key: {error}") from None
+
+
+def _player(text: str) -> Player:
+    player_id, _, rest = text.partition(":")
+    session_id, _, currency = rest.partition(":")
+    if not player_id:
+        raise pytest.UsageError(f"--operator-player={text}: give ID, ID:SESSION or ID:SESSION:CURRENCY")
+    if currency and not (len(currency) == _CURRENCY_LETTERS and currency.isascii() and currency.isupper()):
+        raise pytest.UsageError(f"--operator-player={text}: the currency is a code of three capitals such as EUR")
+    return Player(player_id, session_id or f"session-{player_id}", currency or None)
+
+
+def _endpoint(url: str) -> Endpoint:
+    try:
+        return Endpoint.parse(url)
+    except ValueError as error:
+        raise pytest.UsageError(f"--operator-url={url}: {error}, or reference for the bundled operator") from None
+
+
+def _positive(config: pytest.Config, name: str, kind: type[Any]) -> Any:
+    text = option(config, name)
+    if text in (None, ""):
+        return None
+    flag = "--" + name.replace("_", "-")
+    try:
+        value = kind(text)
+    except ValueError:
+        raise pytest.UsageError(f"{flag}={text}: give a number above 0") from None
+    if not 0 < value < float("inf"):
+        raise pytest.UsageError(f"{flag}={text}: give a number above 0")
+    return value
+
+
+def _rules(text: str | None) -> frozenset[str] | None:
+    if not text:
+        return None
+    try:
+        return select(text.split(","))
+    except ValueError as error:
+        raise pytest.UsageError(f"--operator-rules: {error}") from None
+
+
+def _effort(name: str) -> Effort:
+    if name not in EFFORTS:
+        raise pytest.UsageError(f"--operator-effort={name}: give one of {', '.join(EFFORTS)}")
+    return EFFORTS[name]
+
+
+def _existing(config: pytest.Config, name: str) -> Path:
+    path = Path(config.invocation_params.dir) / name
+    if not path.is_file():
+        raise pytest.UsageError(f"--operator-replay={name}: there is no such file")
+    return path
+
+
+def _seed(config: pytest.Config) -> int:
+    text = option(config, "operator_seed") or config.getoption("hypothesis_seed", None)
+    if text in (None, "", "random"):
+        return random.SystemRandom().randrange(1 << 32)
+    try:
+        return int(str(text))
+    except ValueError:
+        raise pytest.UsageError(f"--operator-seed={text}: give a whole number") from None
+
+
+def needed_rules(settings: Settings) -> frozenset[str]:
+    """The rules that the options neither leave out nor switch off."""
+    chosen = frozenset(RULES) if settings.rules is None else settings.rules
+    return frozenset(id_ for id_ in chosen if settings.lacks(RULES[id_].needs) is None)
