@@ -85,15 +85,13 @@ def _account(text: str) -> Account:
 
 
 def _build(options: argparse.Namespace, database: Path, listener: socket.socket) -> Server:
-    from pytest_provider_contract.reference.store import Store  # noqa: PLC0415
-
     parts = _parts(options.variant)
-    store = Store(database)
+    store = parts.wallet.store_class(database)
     for account in options.player:
         store.open_account(account)
     verifier = None if options.unsigned else parts.verifier.load(options.public_key)
     wallet = parts.wallet(store, frozenset(options.reward))
-    return parts.server(parts.gateway(wallet, verifier), listener)
+    return parts.server(parts.gateway(wallet, verifier, parts.reader()), listener)
 
 
 def _parts(name: str | None) -> Parts:

@@ -74,10 +74,10 @@ class Response:
 class Gateway:
     """Verifies, reads, carries out, answers. It is a WSGI application."""
 
-    def __init__(self, wallet: Wallet, verifier: Verifier | None) -> None:
+    def __init__(self, wallet: Wallet, verifier: Verifier | None, reader: Reader) -> None:
         self._wallet = wallet
         self._verifier = verifier
-        self._reader = Reader()
+        self._reader = reader
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serves one HTTP request."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
+from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
-from pytest_provider_contract.reference.gateway import CALLBACKS
-
-if TYPE_CHECKING:
-    from pytest_provider_contract.reference.gateway import Gateway
+from pytest_provider_contract.reference.gateway import CALLBACKS, Gateway
 
 _THREADS = 16
 _CONNECTIONS = 1000
@@ -22,34 +20,11 @@ _LARGEST_BODY = 1 << 20
 _LARGEST_HEADER = 1 << 18
 
 
-class Server:
-    """Serves a gateway on a socket that listens already."""
+class Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads a request."""
 
-    def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
-        self._gateway = gateway
-        self._listener = listener
-
-    def run(self) -> None:
-        """Serves for ever."""
-        # A callback that waits for a free thread is worth no line in a log.
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-        server = create_server(
-            self._gateway,
-            sockets=[self._listener],
-            threads=_THREADS,
-            connection_limit=_CONNECTIONS,
-            max_request_body_size=_LARGEST_BODY,
-            max_request_header_size=_LARGEST_HEADER,
-            clear_untrusted_proxy_headers=False,
-            asyncore_use_poll=True,
-            ident=None,
-        )
-        server.channel_class = _Channel
-        server.run()
-
-
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
+        """Reads the request line and the header fields."""
         try:
             super().parse_header(header_plus)
         except ValueError as problem:  # a Content-Length of thousands of digits
@@ -80,6 +55,46 @@ def _callback_name(request_line: bytes) -> str | None:
     return name if name in CALLBACKS else None
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    parser_class = _Parser
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """Serves one connection."""
+
+    parser_class = Parser
     error_task_class = _Unreadable
+
+
+class Server:
+    """Serves a gateway on a socket that listens already.
+
+    Attributes:
+        channel_class: What serves one connection.
+        gateway_class: The kind of gateway that the server needs.
+    """
+
+    channel_class: ClassVar[type[Channel]] = Channel
+    gateway_class: ClassVar[type[Gateway]] = Gateway
+
+    def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
+        self._gateway = gateway
+        self._listener = listener
+
+    def run(self) -> None:
+        """Serves for ever."""
+        # A callback that waits for a free thread is worth no line in a log.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        server = create_server(
+            self._gateway,
+            sockets=[self._listener],
+            threads=_THREADS,
+            connection_limit=_CONNECTIONS,
+            max_request_body_size=_LARGEST_BODY,
+            max_request_header_size=_LARGEST_HEADER,
+            clear_untrusted_proxy_headers=False,
+            asyncore_use_poll=True,
+            ident=None,
+        )
+        server.channel_class = self.channel_class
+        self._adjust(server.adj)
+        server.run()
+
+    def _adjust(self, adjustments: Adjustments) -> None:
+        """Where a variant changes waitress' settings."""

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from pytest_provider_contract.reference.gateway import Gateway
+from pytest_provider_contract.reference.messages import Reader
 from pytest_provider_contract.reference.server import Server
 from pytest_provider_contract.reference.signature import Verifier
 from pytest_provider_contract.reference.wallet import Wallet
 
-Part = Gateway | Server | Verifier | Wallet
+Part = Wallet | Reader | Verifier | Gateway | Server
 _P = TypeVar("_P", bound=type[Part])
 
 _registry: dict[str, Variant] = {}
@@ -28,6 +29,7 @@ class Parts:
     """The classes that an operator is built of."""
 
     wallet: type[Wallet] = Wallet
+    reader: type[Reader] = Reader
     verifier: type[Verifier] = Verifier
     gateway: type[Gateway] = Gateway
     server: type[Server] = Server
@@ -56,11 +58,13 @@ class Variant:
         part = self.part
         if issubclass(part, Wallet):
             return Parts(wallet=part)
+        if issubclass(part, Reader):
+            return Parts(reader=part)
         if issubclass(part, Verifier):
             return Parts(verifier=part)
         if issubclass(part, Gateway):
             return Parts(gateway=part)
-        return Parts(server=part)
+        return Parts(gateway=part.gateway_class, server=part)
 
 
 def fault(name: str, *rules: str) -> Callable[[_P], _P]:

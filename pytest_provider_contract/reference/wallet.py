@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
 from pytest_provider_contract.reference.accounts import MAX_MONEY, Account
 from pytest_provider_contract.reference.messages import (
@@ -46,7 +47,12 @@ class Wallet:
     """Carries callbacks out, one transaction each.
 
     The methods with one underscore are its single decisions. A variant overrides one of them.
+
+    Attributes:
+        store_class: The kind of memory that the wallet needs.
     """
+
+    store_class: ClassVar[type[Store]] = Store
 
     def __init__(self, store: Store, rewards: Collection[str]) -> None:
         self._store = store
@@ -115,9 +121,9 @@ class Wallet:
     def _bet(self, bet: Bet, account: Account) -> None:
         record = self._find_bet(bet)
         if record is not None:
-            self._repeated_bet(bet, record)
+            self._repeated_bet(bet, record, account)
         elif self._is_buried(bet):
-            self._late_bet(bet)
+            self._late_bet(bet, account)
         else:
             self._check_bet(bet, account)
             self._place(bet, account)
@@ -126,7 +132,7 @@ class Wallet:
         """The bet that this one repeats."""
         return self._store.bet(bet.transaction_id)
 
-    def _repeated_bet(self, bet: Bet, record: BetRecord) -> None:
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
         """A repeated bet succeeds again, unless it was taken back or is now another bet."""
         if record.state == ROLLED_BACK or not record.repeats(bet):
             raise DeclinedError(DUPLICATE_TRANSACTION)
@@ -135,7 +141,7 @@ class Wallet:
         """Whether the bet was rolled back before it arrived."""
         return self._store.is_buried(bet.transaction_id, bet.player_id)
 
-    def _late_bet(self, bet: Bet) -> None:
+    def _late_bet(self, bet: Bet, account: Account) -> None:
         """The bet that arrives after its rollback is answered as if it had come before it."""
         raise DeclinedError(DUPLICATE_TRANSACTION)
 
@@ -166,7 +172,7 @@ class Wallet:
     def _win(self, win: Win, account: Account) -> None:
         record = self._find_win(win)
         if record is not None:
-            self._repeated_win(win, record)
+            self._repeated_win(win, record, account)
         else:
             self._check_win(win, account)
             self._pay(win, account)
@@ -175,7 +181,7 @@ class Wallet:
         """The win that this one repeats."""
         return self._store.win(win.transaction_id)
 
-    def _repeated_win(self, win: Win, record: WinRecord) -> None:
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
         """A repeated win succeeds again, unless it is now another win."""
         if not record.repeats(win):
             raise DeclinedError(DUPLICATE_TRANSACTION)
@@ -206,11 +212,11 @@ class Wallet:
         if record is None:
             self._rollback_of_unknown(rollback, account)
         elif record.player_id != rollback.player_id:
-            self._rollback_of_others(rollback, record)
+            self._rollback_of_others(rollback, record, account)
         elif record.state == ROLLED_BACK:
-            self._repeated_rollback(rollback, record)
+            self._repeated_rollback(rollback, record, account)
         elif record.state == SETTLED:
-            self._rollback_of_settled(rollback, record)
+            self._rollback_of_settled(rollback, record, account)
         else:
             self._refund(rollback, record, account)
 
@@ -224,13 +230,13 @@ class Wallet:
             raise DeclinedError(UNKNOWN)  # the id is a win's and will never be a bet's
         self._store.bury(rollback.bet_id, account.player_id)
 
-    def _rollback_of_others(self, rollback: Rollback, record: BetRecord) -> None:
+    def _rollback_of_others(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
         raise DeclinedError(UNKNOWN)
 
-    def _repeated_rollback(self, rollback: Rollback, record: BetRecord) -> None:
+    def _repeated_rollback(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
         """Succeeds again: the money is back already."""
 
-    def _rollback_of_settled(self, rollback: Rollback, record: BetRecord) -> None:
+    def _rollback_of_settled(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
         raise DeclinedError(UNKNOWN)
 
     def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:

@@ -1,0 +1,274 @@
+"""What is recognised as a repetition, for how long, and what a repetition does."""
+
+# ruff: noqa: ARG002 - an override takes what its base takes
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from pytest_provider_contract.reference.accounts import Account
+from pytest_provider_contract.reference.faults.lax import LaxWallet
+from pytest_provider_contract.reference.messages import DUPLICATE_TRANSACTION, INSUFFICIENT_BALANCE, UNKNOWN, Bet, Win
+from pytest_provider_contract.reference.store import OPEN, ROLLED_BACK, SETTLED, BetRecord, WinRecord
+from pytest_provider_contract.reference.variants import fault
+from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
+
+# -- the wrong key ------------------------------------------------------------------------------
+
+
+@fault("bet-deduped-on-request-id", "IDEM-01", "SEQ-01")
+class BetDedupedOnRequestId(LaxWallet):
+    """A bet is recognised by its requestId, which every retry has anew."""
+
+    _seen: ClassVar[set[str]] = set()
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        known = bet.request_id in self._seen
+        self._seen.add(bet.request_id)
+        return super()._find_bet(bet) if known else None
+
+
+@fault("bet-deduped-on-timestamp-too", "IDEM-01", "SEQ-01")
+class BetDedupedOnTimestampToo(LaxWallet):
+    """A bet is recognised by its transactionId and its timestamp, so a later retry is a new bet."""
+
+    _seen: ClassVar[set[tuple[str, str]]] = set()
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        identity = (bet.transaction_id, bet.timestamp)
+        known = identity in self._seen
+        self._seen.add(identity)
+        return super()._find_bet(bet) if known else None
+
+
+@fault("bet-deduped-on-round", "BET-07", "WIN-03", "ORDER-03", "SEQ-01")
+class BetDedupedOnRound(LaxWallet):
+    """A bet is recognised by its round, so a second bet of the round is taken for a retry."""
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        return next(iter(self._store.bets("round_id = ? AND player_id = ?", bet.round_id, bet.player_id)), None)
+
+
+@fault("bet-deduped-on-round-and-amount", "BET-07", "SEQ-01")
+class BetDedupedOnRoundAndAmount(LaxWallet):
+    """A bet of the same round and amount is taken for a retry."""
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        same = self._store.bets("round_id = ? AND amount = ?", bet.round_id, bet.amount)
+        return super()._find_bet(bet) or next(iter(same), None)
+
+
+@fault("bet-deduped-on-player-and-amount", "BET-07", "BET-01", "SEQ-01")
+class BetDedupedOnPlayerAndAmount(LaxWallet):
+    """A bet of the same player and amount as the one before is taken for a retry, whatever its round."""
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        same = self._store.bets("player_id = ? AND amount = ?", bet.player_id, bet.amount)
+        return super()._find_bet(bet) or (same[-1] if same else None)
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        """Succeeds and moves nothing."""
+
+
+@fault("win-deduped-on-request-id", "IDEM-02", "SEQ-01")
+class WinDedupedOnRequestId(LaxWallet):
+    """A win is recognised by its requestId, which every retry has anew."""
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        return None
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if super()._find_win(win) is None:
+            super()._check_won_bet(win, record)
+
+
+@fault("win-deduped-on-round", "WIN-03", "WIN-05", "SEQ-01")
+class WinDedupedOnRound(LaxWallet):
+    """A win is recognised by its round, so the win of the round's second bet is taken for a retry."""
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        return next(iter(self._store.wins("round_id = ?", win.round_id)), None)
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        """Succeeds and moves nothing."""
+
+
+@fault("win-deduped-on-amount", "WIN-05", "WIN-01", "WIN-03", "SEQ-01")
+class WinDedupedOnAmount(LaxWallet):
+    """A win of the same player and amount as an earlier one is taken for a retry."""
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        same = self._store.wins("player_id = ? AND amount = ? AND amount > 0", win.player_id, win.amount)
+        return super()._find_win(win) or (same[-1] if same else None)
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        """Succeeds and moves nothing."""
+
+
+# -- a memory that fades ------------------------------------------------------------------------
+
+
+class _BetsForgotten(LaxWallet):
+    """Only so many bets are remembered: a retry of an older one debits again."""
+
+    kept: ClassVar[int]
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        return super()._find_bet(bet) if self._store.age("bets", bet.transaction_id) < self.kept else None
+
+
+@fault("only-last-bet-remembered", "IDEM-01", "IDEM-08", "SEQ-01")
+class OnlyLastBetRemembered(_BetsForgotten):
+    """Only the last bet is remembered: a retry of an earlier one debits again."""
+
+    kept = 1
+
+
+@fault("only-50-bets-remembered", "IDEM-08")
+class Only50BetsRemembered(_BetsForgotten):
+    """Only the last 50 bets are remembered: a retry of an earlier one debits again."""
+
+    kept = 50
+
+
+@fault("only-100-bets-remembered", "IDEM-08")
+class Only100BetsRemembered(_BetsForgotten):
+    """Only the last 100 bets are remembered: a retry of an earlier one debits again."""
+
+    kept = 100
+
+
+@fault("only-200-bets-remembered", "IDEM-08")
+class Only200BetsRemembered(_BetsForgotten):
+    """Only the last 200 bets are remembered: a retry of an earlier one debits again."""
+
+    kept = 200
+
+
+@fault("only-50-wins-remembered", "IDEM-08")
+class Only50WinsRemembered(LaxWallet):
+    """Only the last 50 wins are remembered: a retry of an earlier one credits again."""
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        return super()._find_win(win) if self._store.age("wins", win.transaction_id) < 50 else None  # noqa: PLR2004
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if super()._find_win(win) is None:
+            super()._check_won_bet(win, record)
+
+
+@fault("bets-remembered-for-2-seconds", "IDEM-08", "IDEM-01")
+class BetsRememberedFor2Seconds(LaxWallet):
+    """A bet is remembered for two seconds: a later retry debits again."""
+
+    _times: ClassVar[dict[str, float]] = {}
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        now = time.monotonic()
+        age = now - self._times.setdefault(bet.transaction_id, now)
+        return super()._find_bet(bet) if age < 2 else None  # noqa: PLR2004
+
+
+# -- repetitions that do something --------------------------------------------------------------
+
+
+@fault("bet-replay-debits-again", "IDEM-01", "SEQ-01")
+class BetReplayDebitsAgain(LaxWallet):
+    """A retry of a bet debits again."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        super()._repeated_bet(bet, record, account)
+        self._move(bet, account, -bet.stake)
+
+
+@fault("bet-replay-debits-again-after-its-win", "IDEM-07", "SEQ-01")
+class BetReplayDebitsAgainAfterItsWin(LaxWallet):
+    """A retry of a bet that is settled already debits again."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        super()._repeated_bet(bet, record, account)
+        if record.state == SETTLED:
+            self._move(bet, account, -bet.stake)
+
+
+@fault("bet-replay-debits-again-after-its-rollback", "IDEM-06", "ROLLBACK-05", "SEQ-01")
+class BetReplayDebitsAgainAfterItsRollback(LaxWallet):
+    """A retry of a bet that was rolled back places it again."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if record.state == ROLLED_BACK:
+            self._store.mark(bet.transaction_id, OPEN)
+            self._move(bet, account, -bet.stake)
+        else:
+            super()._repeated_bet(bet, record, account)
+
+
+@fault("bet-replay-checked-against-balance", "IDEM-01", "SEQ-01")
+class BetReplayCheckedAgainstBalance(Wallet):
+    """A retry of an accepted bet gets INSUFFICIENT_BALANCE_ERROR if the rest would not pay for it again."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        super()._repeated_bet(bet, record, account)
+        if bet.stake > account.balance:
+            raise DeclinedError(INSUFFICIENT_BALANCE)
+
+
+@fault("bet-replay-gets-unknown-error", "IDEM-01", "SEQ-01")
+class BetReplayGetsUnknownError(Wallet):
+    """A retry of an accepted bet gets UNKNOWN_ERROR, as if the bet had failed."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        raise DeclinedError(UNKNOWN)
+
+
+@fault("win-replay-credits-again", "IDEM-02", "SEQ-01")
+class WinReplayCreditsAgain(LaxWallet):
+    """A retry of a win credits again."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        super()._repeated_win(win, record, account)
+        self._move(win, account, win.amount)
+
+
+@fault("win-replay-gets-error", "IDEM-02", "SEQ-01")
+class WinReplayGetsError(Wallet):
+    """A retry of a credited win gets DUPLICATE_TRANSACTION_ERROR, so the provider never stops."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        raise DeclinedError(DUPLICATE_TRANSACTION)
+
+
+@fault("conflicting-bet-debits", "IDEM-03", "SEQ-01")
+class ConflictingBetDebits(LaxWallet):
+    """A known bet with another amount is debited as another bet."""
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        record = super()._find_bet(bet)
+        return record if record is None or record.amount == bet.amount else None
+
+
+@fault("conflicting-bet-corrects-stake", "IDEM-03", "SEQ-01")
+class ConflictingBetCorrectsStake(LaxWallet):
+    """A known bet with another amount debits, or gives back, the difference."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if record.state == OPEN:
+            self._move(bet, account, record.stake - bet.stake)
+
+
+@fault("conflicting-win-credits", "IDEM-04", "SEQ-01")
+class ConflictingWinCredits(LaxWallet):
+    """A known win with another amount is credited as another win."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        if record.amount != win.amount:
+            self._move(win, account, win.amount)
+
+
+@fault("win-and-bet-share-no-ids", "IDEM-04", "IDEM-03")
+class WinAndBetShareNoIds(Wallet):
+    """A bet's transactionId may come again as a win's, which is credited."""
+
+    def _check_win(self, win: Win, account: Account) -> None:
+        self._check_won_bet(win, self._store.bet(win.bet_id))

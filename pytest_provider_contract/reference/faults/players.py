@@ -1,0 +1,186 @@
+"""Players that are taken for one another, and bets that are free."""
+
+# ruff: noqa: ARG002 - an override takes what its base takes
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from pytest_provider_contract.reference.accounts import Account
+from pytest_provider_contract.reference.faults.lax import LaxWallet
+from pytest_provider_contract.reference.messages import BONUS, UNKNOWN, Balance, Bet, Callback, Reply, Rollback, Win
+from pytest_provider_contract.reference.store import BetRecord
+from pytest_provider_contract.reference.variants import fault
+from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
+
+_FACE_VALUE = 100
+
+
+class _Mixed(LaxWallet):
+    """Finds accounts in another way."""
+
+    def _one(self, where: str, *values: object) -> Account | None:
+        query = f"SELECT * FROM players WHERE {where} ORDER BY rowid LIMIT 1"  # noqa: S608  never of a request
+        row = self._store.connection.execute(query, values).fetchone()
+        return None if row is None else Account(*row)
+
+
+@fault("balance-of-first-player", "PLAYER-01", "SEQ-02")
+class BalanceOfFirstPlayer(_Mixed):
+    """Balance answers every player with the first player's money."""
+
+    def _success(self, callback: Callback, account: Account) -> Reply:
+        reply = super()._success(callback, account)
+        first = self._one("1")
+        return replace(reply, balance=first.balance) if first and isinstance(callback, Balance) else reply
+
+
+@fault("accounts-found-by-session", "PLAYER-02", "PLAYER-03")
+class AccountsFoundBySession(_Mixed):
+    """The account is the session's, whoever the player is said to be."""
+
+    def _account(self, callback: Callback) -> Account | None:
+        return self._one("session_id = ?", callback.session_id) or super()._account(callback)
+
+
+@fault("unknown-player-is-first-player", "PLAYER-02", "PLAYER-03")
+class UnknownPlayerIsFirstPlayer(_Mixed):
+    """A callback of an unknown player is carried out for the first player."""
+
+    def _account(self, callback: Callback) -> Account | None:
+        return super()._account(callback) or self._one("1")
+
+
+@fault("unknown-player-created", "PLAYER-03")
+class UnknownPlayerCreated(LaxWallet):
+    """An unknown player is given an account and gets SUCCESS."""
+
+    def _account(self, callback: Callback) -> Account | None:
+        currency = getattr(callback, "currency", "EUR")
+        self._store.open_account(Account(callback.player_id, callback.session_id, currency, 0))
+        return super()._account(callback)
+
+
+@fault("win-credited-to-rounds-first-player", "PLAYER-01", "SEQ-02")
+class WinCreditedToRoundsFirstPlayer(LaxWallet):
+    """A win is credited to the player who bet first in the round, which may be another's."""
+
+    def _pay(self, win: Win, account: Account) -> None:
+        first = self._store.account(self._store.bets("round_id = ?", win.round_id)[0].player_id)
+        super()._pay(win, first or account)
+
+
+@fault("rollback-refunds-rounds-first-player", "PLAYER-01", "SEQ-02")
+class RollbackRefundsRoundsFirstPlayer(LaxWallet):
+    """A refund goes to the player who bet first in the round, which may be another's."""
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        first = self._store.account(self._store.bets("round_id = ?", record.round_id)[0].player_id)
+        super()._refund(rollback, record, first or account)
+
+
+@fault("round-belongs-to-first-player", "PLAYER-01", "SEQ-02")
+class RoundBelongsToFirstPlayer(LaxWallet):
+    """A second player's bet in the same round is taken for a retry of the first player's."""
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        others = self._store.bets("round_id = ? AND player_id <> ?", bet.round_id, bet.player_id)
+        return others[0] if others else super()._find_bet(bet)
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if record.player_id == bet.player_id:
+            super()._repeated_bet(bet, record, account)
+
+
+@fault("bet-debits-last-player-seen", "PLAYER-01", "SEQ-02")
+class BetDebitsLastPlayerSeen(LaxWallet):
+    """A bet debits the player whom balance was asked for last, as if there were one at a time."""
+
+    _last: ClassVar[list[str]] = []
+
+    def _carry_out(self, callback: Callback, account: Account) -> None:
+        if isinstance(callback, Balance):
+            self._last[:] = [callback.player_id]
+        super()._carry_out(callback, account)
+
+    def _place(self, bet: Bet, account: Account) -> None:
+        current = self._store.account(self._last[0]) if self._last else None
+        super()._place(bet, current if current and current.balance >= bet.stake else account)
+
+
+# -- free bets ----------------------------------------------------------------------------------
+
+
+@fault("free-bet-debits-face-value", "FREE-01")
+class FreeBetDebitsFaceValue(LaxWallet):
+    """A free bet debits its face value as if the player had paid."""
+
+    def _place(self, bet: Bet, account: Account) -> None:
+        super()._place(bet, account)
+        if bet.is_free:
+            self._move(bet, account, -_FACE_VALUE)
+
+
+@fault("free-bet-win-not-credited", "FREE-03", "WIN-05")
+class FreeBetWinNotCredited(Wallet):
+    """A free bet's win gets SUCCESS, but goes to a bonus account instead of the balance."""
+
+    def _pay(self, win: Win, account: Account) -> None:
+        super()._pay(win, account)
+        bet = self._store.bet(win.bet_id)
+        if bet is not None and bet.is_free:
+            self._move(win, account, -win.amount)
+
+
+@fault("free-bet-win-less-face-value", "FREE-03")
+class FreeBetWinLessFaceValue(Wallet):
+    """A free bet's win is credited less the face value."""
+
+    def _pay(self, win: Win, account: Account) -> None:
+        super()._pay(win, account)
+        bet = self._store.bet(win.bet_id)
+        if bet is not None and bet.is_free:
+            self._move(win, account, -min(win.amount, _FACE_VALUE))
+
+
+@fault("free-bet-rollback-pays", "FREE-04")
+class FreeBetRollbackPays(Wallet):
+    """A rollback of a free bet credits its face value."""
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        super()._refund(rollback, record, account)
+        if record.is_free:
+            self._move(rollback, account, _FACE_VALUE)
+
+
+@fault("unknown-reward-accepted", "FREE-02")
+class UnknownRewardAccepted(Wallet):
+    """A free bet is accepted with any rewardUuid."""
+
+    def _is_granted(self, reward_id: str | None) -> bool:
+        return True
+
+
+@fault("unknown-reward-gets-unknown-error", "FREE-02")
+class UnknownRewardGetsUnknownError(Wallet):
+    """A free bet with an unknown rewardUuid gets UNKNOWN_ERROR."""
+
+    def _check_bet(self, bet: Bet, account: Account) -> None:
+        try:
+            super()._check_bet(bet, account)
+        except DeclinedError as declined:
+            raise DeclinedError(UNKNOWN if declined.status == BONUS else declined.status) from declined
+
+
+@fault("unknown-reward-paid-with-real-money", "FREE-02")
+class UnknownRewardPaidWithRealMoney(LaxWallet):
+    """A free bet with an unknown rewardUuid is accepted and debits its face value."""
+
+    def _is_granted(self, reward_id: str | None) -> bool:
+        return True
+
+    def _place(self, bet: Bet, account: Account) -> None:
+        super()._place(bet, account)
+        if bet.is_free and not super()._is_granted(bet.reward_id):
+            self._move(bet, account, -_FACE_VALUE)
