@@ -1,0 +1,100 @@
+"""Files a failure leaves: a scenario to replay, and a shell script with the exact bodies."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_provider_contract import __version__
+from pytest_provider_contract.finding import Finding
+from pytest_provider_contract.history import Exchange
+from pytest_provider_contract.provider import Performance
+from pytest_provider_contract.scenario import Scenario, ScenarioError, from_json
+from pytest_provider_contract.transport import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Where a failure's files are."""
+
+    replay: Path
+    script: Path
+
+
+def write_artifacts(directory: Path, finding: Finding, performance: Performance, endpoint: Endpoint) -> Artifacts:
+    """Write a finding's files into ``failures/``, which keeps itself out of version control.
+
+    The scenario holds no ids and may be shared. The script holds session ids and signatures
+    and is readable by its owner only.
+    """
+    folder = directory / "failures"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    name = _free_name(folder, finding)
+    replay, script = folder / f"{name}.json", folder / f"{name}.sh"
+    recorded = {"made_by": f"pytest-provider-contract {__version__}", **finding.scenario, "broken": finding.rule}
+    replay.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
+    script.touch(mode=0o700)
+    script.write_text(_script(finding, performance, endpoint), encoding="utf-8")
+    return Artifacts(replay, script)
+
+
+def _free_name(folder: Path, finding: Finding) -> str:
+    # The same failure keeps its name from run to run; another of the same rule gets a number.
+    for number in range(1, 1000):
+        name = finding.rule if number == 1 else f"{finding.rule}-{number}"
+        path = folder / f"{name}.json"
+        if not path.exists() or _holds(path, finding):
+            return name
+    return finding.rule
+
+
+def _holds(path: Path, finding: Finding) -> bool:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return bool(known.get("steps") == json.loads(json.dumps(finding.scenario["steps"])))
+
+
+def _script(finding: Finding, performance: Performance, endpoint: Endpoint) -> str:
+    lines = [
+        "#!/bin/sh",
+        f"# {finding.rule}: expected {_comment(finding.expected)}, got {_comment(finding.actual)}",
+        "# The exact bodies and signatures that were sent. Sent again they are replays of the same",
+        "# transactions; --operator-replay makes fresh ones.",
+    ]
+    for exchange in performance.exchanges:
+        lines += ["", _curl(exchange, endpoint)]
+    return "\n".join(lines) + "\n"
+
+
+def _curl(exchange: Exchange, endpoint: Endpoint) -> str:
+    body = base64.b64encode(exchange.body).decode()
+    headers = " ".join(
+        "-H " + shlex.quote(f"{name.decode()}: {value.decode('latin-1')}" if value else f"{name.decode()};")
+        for name, value in exchange.headers
+        if name.lower() != b"accept-encoding"
+    )
+    url = shlex.quote(endpoint.url + exchange.path)
+    return f"printf %s {body} | base64 -d | curl -sS -i -X POST {headers} --data-binary @- {url}; echo"
+
+
+def _comment(text: str) -> str:
+    return text.replace("\n", " ").replace("\r", " ")
+
+
+def read_replay(path: Path) -> Scenario:
+    """Read a recorded failure.
+
+    Raises:
+        ScenarioError: It is no JSON or no recorded scenario.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ScenarioError(f"{path} can't be read as JSON: {error}") from None
+    return from_json(data)

@@ -1,0 +1,136 @@
+"""pytest's side: options, fixtures, and the switch that loads the rest.
+
+Nothing but pytest is imported here, so that a session without ``--operator-url`` pays next
+to nothing for the plugin being installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_provider_contract.history import Player
+    from pytest_provider_contract.ledger import Ledger
+    from pytest_provider_contract.operator import Operator
+    from pytest_provider_contract.profile import Profile
+    from pytest_provider_contract.session import Session, SuiteCheck
+    from pytest_provider_contract.signing import SigningKey
+
+_SESSION = "provider-contract-session"
+
+_OPTIONS: tuple[tuple[str, str, str], ...] = (
+    ("url", "URL", "base URL of the four callbacks, or reference[:NAME] for the bundled operator"),
+    ("profile", "NAME|FILE", "contract dialect: 155io (default), or a TOML file of your own"),
+    ("key", "FILE|env:NAME", "PEM private key that signs; by default one is made in .provider-contract/"),
+    ("max-stake", "N", "largest stake in minor units"),
+    ("rate", "N", "at most N callbacks a second"),
+    ("rules", "RULES", "only these chapters or rules, e.g. ROLLBACK,SIG-03"),
+    ("effort", "NAME", "quick (15 s), standard (60 s, the default) or certify (5 min)"),
+    ("report", "DIR", "where failures are written; default .provider-contract/"),
+    ("replay", "FILE", "run one recorded failure again, with fresh ids and signatures"),
+    ("seed", "N", "seed of everything that is drawn; printed in the header"),
+)
+_LISTS: tuple[tuple[str, str, str], ...] = (
+    ("player", "ID[:SESSION[:CURRENCY]]", "a test player of the operator; repeatable, the second turns isolation on"),
+    ("reward", "UUID", "a granted free-bet reward; turns on the checks that need one"),
+)
+_SWITCHES: tuple[tuple[str, str], ...] = (
+    ("strict", "SHOULD rules fail too"),
+    ("unsigned", "send no signatures and skip the signature rules; never a full run"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the ``--operator-…`` options and their ini values."""
+    group = parser.getgroup("provider-contract", "provider contract")
+    for name, metavar, help_ in _OPTIONS:
+        group.addoption(f"--operator-{name}", metavar=metavar, default=None, help=help_)
+        parser.addini(_ini(name), help_, default=None)
+    for name, metavar, help_ in _LISTS:
+        group.addoption(f"--operator-{name}", metavar=metavar, action="append", default=[], help=help_)
+        parser.addini(_ini(name), help_, type="linelist", default=[])
+    for name, help_ in _SWITCHES:
+        group.addoption(f"--operator-{name}", action="store_true", default=False, help=help_)
+        parser.addini(_ini(name), help_, type="bool", default=False)
+
+
+def _ini(name: str) -> str:
+    return "operator_" + name.replace("-", "_")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the contract when an operator is given."""
+    config.addinivalue_line("markers", "provider_rule(id): the contract's rule that a test puts to the test")
+    config.addinivalue_line("markers", "provider_contract: a test of the bundled contract suite")
+    if config.getoption("operator_url") or config.getini("operator_url"):
+        if config.option.help or config.getoption("version", 0):
+            return
+        from pytest_provider_contract.session import Session  # noqa: PLC0415
+
+        config.pluginmanager.register(Session.start(config), _SESSION)
+    else:
+        given = [name for name, *_ in (*_OPTIONS, *_LISTS, *_SWITCHES) if config.getoption(_ini(name))]
+        if given:
+            raise pytest.UsageError(f"--operator-{given[0]} needs --operator-url=URL")
+
+
+def _session(config: pytest.Config) -> Session:
+    session = config.pluginmanager.get_plugin(_SESSION)
+    if session is None:
+        raise pytest.UsageError("this fixture needs an operator: give --operator-url=URL, or reference")
+    return session  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def operator(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Operator]:
+    """A client that signs, sends and records callbacks to the operator under test."""
+    with _session(pytestconfig).operator(request.node.name) as operator:
+        yield operator
+
+
+@pytest.fixture
+def player(pytestconfig: pytest.Config) -> Player:
+    """The first test player."""
+    return _session(pytestconfig).player(0)
+
+
+@pytest.fixture
+def other_player(pytestconfig: pytest.Config) -> Player:
+    """The second test player; the test is skipped where there is none."""
+    return _session(pytestconfig).player(1)
+
+
+@pytest.fixture(scope="session")
+def contract(pytestconfig: pytest.Config) -> Profile:
+    """The contract profile in use."""
+    return _session(pytestconfig).settings.profile
+
+
+@pytest.fixture(scope="session")
+def signing_key(pytestconfig: pytest.Config) -> SigningKey:
+    """The key that signs callbacks; its representation shows the fingerprint only."""
+    return _session(pytestconfig).signing_key()
+
+
+@pytest.fixture(scope="session")
+def sign_callback(
+    pytestconfig: pytest.Config,
+) -> Callable[[Mapping[str, Any]], tuple[bytes, dict[str, str]]]:
+    """A function: any mapping to the body bytes and the headers that go with them."""
+    return _session(pytestconfig).sign_callback
+
+
+@pytest.fixture
+def ledger(operator: Operator) -> Ledger:
+    """The oracle for the test players."""
+    return operator.ledger()
+
+
+@pytest.fixture
+def contract_check(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[SuiteCheck]:
+    """What the bundled suite's tests play scenarios with."""
+    with _session(pytestconfig).check(request.node) as check:
+        yield check

@@ -1,0 +1,510 @@
+"""A pytest session with an operator: collects the suite, shares the run, tells the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import socket
+import sys
+import tempfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from pytest_provider_contract import __version__
+from pytest_provider_contract.artifacts import read_replay, write_artifacts
+from pytest_provider_contract.callbacks import encode
+from pytest_provider_contract.client import OperatorClient
+from pytest_provider_contract.finding import ContractViolation, render
+from pytest_provider_contract.generate import draw_until
+from pytest_provider_contract.history import Player
+from pytest_provider_contract.operator import Operator
+from pytest_provider_contract.progress import Progress
+from pytest_provider_contract.reference.accounts import Account
+from pytest_provider_contract.reference.process import running
+from pytest_provider_contract.rules import RULES
+from pytest_provider_contract.run import ContractRun, NotTestedError, Results
+from pytest_provider_contract.scenario import Scenario, ScenarioError
+from pytest_provider_contract.settings import Settings, needed_rules, read_settings
+from pytest_provider_contract.signing import SigningKey
+from pytest_provider_contract.strategies import scenarios
+from pytest_provider_contract.summary import Verdict, judge_rules, table
+from pytest_provider_contract.transport import Endpoint
+
+SUITE = Path(__file__).parent / "suite"
+# The chapters in the order of running: what is most often broken comes first.
+CHAPTER_FILES = (
+    "replies",
+    "balance",
+    "bet",
+    "win",
+    "rollback",
+    "idempotency",
+    "order",
+    "players",
+    "free_bets",
+    "amounts",
+    "signature",
+    "bodies",
+    "time",
+    "sequences",
+)
+_WORKER_INPUT = "provider_contract"
+_CONNECT_S = 5.0
+_ACCOUNTS = 4
+_BALANCE = 10**10
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteCheck:
+    """What a test of the suite plays with: the run, its own rules, and progress."""
+
+    run: ContractRun
+    rules: tuple[str, ...]
+    progress: Progress
+
+    def __call__(self, *plans: Scenario, exact_amounts: bool = False) -> None:
+        """Play scenarios; on a slow operator perhaps only the first ones."""
+        rule = self.rules[0]
+        tested = 0
+        for plan in self.run.cases(plans):
+            if plan.forges and self.run.settings.unsigned:
+                continue
+            about = plan if plan.rule else replace(plan, rule=rule)
+            self.run.expect(about, exact_amounts=exact_amounts)
+            tested += 1
+
+    def not_tested(self, reason: str) -> None:
+        """Say why this test's rules can't be put to the test, and end it."""
+        for rule in self.rules:
+            self.run.results.not_tested.setdefault(rule, reason)
+        pytest.skip(reason)
+
+    def generated(self, players: int, share: float) -> None:
+        """Draw and play scenarios for a share of the time that is left."""
+        run = self.run
+        funds = replace(run.funds(), players=players)
+        if funds.balance < 1:
+            self.not_tested("a player has no money")
+        rule = self.rules[0]
+        self.progress.begin(f"{rule} {RULES[rule].text}")
+        sequences = 0
+
+        def play(plan: Scenario) -> None:
+            nonlocal sequences
+            run.expect(plan, exact_amounts=True)
+            sequences += 1
+            run.results.exercised[rule] += 1
+            self.progress.tick(sequences, run.client.recorder.sent)
+
+        try:
+            draw_until(scenarios(funds), play, limit_s=run.generation_s(share), number=run.settings.seed + players)
+        finally:
+            self.progress.end()
+
+
+class Session:
+    """The plugin that is registered when there is an operator.
+
+    It holds one `ContractRun` per process; xdist's workers send what they found to the
+    controller, which alone tells the verdict.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, resources: ExitStack) -> None:
+        self.config = config
+        self.settings = settings
+        self.results = Results()
+        self.selected: set[str] = set()
+        self.with_suite = False
+        self.problems: list[str] = []
+        self.texts: dict[str, str] = {}
+        self._resources = resources
+        self._run: ContractRun | None = None
+        self._lock = self._worker_lock() if self._is_worker else None
+
+    # -- start and end ------------------------------------------------------------------------------
+
+    @classmethod
+    def start(cls, config: pytest.Config) -> Session:
+        """Read the settings, find the operator or start the bundled one, add the suite.
+
+        Raises:
+            pytest.UsageError: See `read_settings`; also an operator that can't be reached.
+        """
+        settings = read_settings(config)
+        resources = ExitStack()
+        worker_input = getattr(config, "workerinput", None)
+        try:
+            if worker_input is not None:
+                settings = _told_by_controller(settings, worker_input)
+            elif settings.bundled:
+                settings = _start_bundled(settings, resources)
+            else:
+                _reach(settings)
+        except BaseException:
+            resources.close()
+            raise
+        session = cls(config, settings, resources)
+        session._add_suite()
+        return session
+
+    @property
+    def _is_worker(self) -> bool:
+        return hasattr(self.config, "workerinput")
+
+    @property
+    def _is_controller(self) -> bool:
+        return not self._is_worker and bool(self.config.getoption("dist", "no") != "no")
+
+    @property
+    def run(self) -> ContractRun:
+        """This process's run."""
+        if self._run is None:
+            self._run = ContractRun(self.settings)
+        return self._run
+
+    def pytest_unconfigure(self) -> None:
+        """Stop the bundled operator."""
+        self._resources.close()
+
+    # -- xdist ----------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where the operator is."""
+        endpoint = self.settings.endpoint
+        node.workerinput[_WORKER_INPUT] = {
+            "url": endpoint.url if endpoint else "",
+            "players": [(p.player_id, p.session_id, p.currency) for p in self.settings.players],
+            "rewards": list(self.settings.rewards),
+            "seed": self.settings.seed,
+        }
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take over what a worker found."""
+        told = getattr(node, "workeroutput", {}).get(_WORKER_INPUT)
+        if told is None:
+            self.problems.append(f"a worker ended without telling what it found: {error}")
+            return
+        self.results.merge(told["results"])
+        self.selected.update(told["selected"])
+        self.with_suite = self.with_suite or told["with_suite"]
+        self.texts.update(told["texts"])
+
+    def _worker_lock(self) -> FileLock:
+        # Workers that share players take turns.
+        group = _group(self.config, self.settings.players)
+        name = hashlib.sha256(f"{self.settings.endpoint}{group}".encode()).hexdigest()[:16]
+        return FileLock(Path(tempfile.gettempdir()) / f"provider-contract-{name}.lock")
+
+    # -- collecting -------------------------------------------------------------------------------------
+
+    def _add_suite(self) -> None:
+        config = self.config
+        package = Path(__file__).parent
+        named = [a for a in config.args if a == "pytest_provider_contract" or _same(a, package) or _same(a, SUITE)]
+        chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+        if chosen and not named:
+            self.with_suite = any(_same(Path(arg.partition("::")[0]).parent, SUITE) for arg in config.args)
+            return
+        files = ("replay",) if self.settings.replay else CHAPTER_FILES
+        if self.settings.replay:
+            try:
+                read_replay(self.settings.replay)
+            except ScenarioError as error:
+                raise pytest.UsageError(f"--operator-replay: {error}") from None
+        kept = [arg for arg in config.args if arg not in named]
+        if not chosen and (self.settings.replay or not _has_tests(kept)):
+            kept = []
+        # File by file, because pytest collects files that are named whatever python_files says.
+        config.args[:] = [*kept, *(str(SUITE / f"{name}.py") for name in files)]
+        self.with_suite = not self.settings.replay
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+        """Collect the suite's files whatever names the project's ini wants tests to have."""
+        if module_path.parent != SUITE:
+            return None
+        return SuiteModule.from_parent(parent, path=module_path)  # type: ignore[no-any-return]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None]:
+        """Check that every chapter is there, leave out what was not asked for, note what stays."""
+        chapters = {item.path.stem for item in items if item.path.parent == SUITE}
+        whole = self.with_suite and config.args_source is not None and not _selects_nodes(config)
+        if whole and (lost := [name for name in CHAPTER_FILES if name not in chapters]):
+            raise pytest.UsageError(
+                f"the contract's chapter {lost[0]} was not collected: does an option or conftest ignore {SUITE}?"
+            )
+        if self.settings.rules is not None:
+            self._deselect(config, items)
+        try:
+            return (yield)
+        finally:
+            self.selected = {rule for item in items for rule in _rules_of(item)}
+
+    def _deselect(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        wanted = self.settings.rules or frozenset()
+        out = [item for item in items if item.path.parent == SUITE and not wanted & set(_rules_of(item))]
+        if out and self.settings.replay is None:
+            config.hook.pytest_deselected(items=out)
+            items[:] = [item for item in items if item not in out]
+
+    # -- fixtures ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._lock or nullcontext():
+            if self._lock is not None:
+                self.run.provider.known.clear()
+            yield
+            if self._lock is not None and self._run is not None and not self._run.results.gone:
+                self._run.restore()
+
+    @contextmanager
+    def check(self, item: pytest.Item) -> Iterator[SuiteCheck]:
+        """What a test of the suite plays with."""
+        rules = _rules_of(item)
+        off = next((why for rule in rules if (why := self.settings.lacks(RULES[rule].needs))), None)
+        if off:
+            self.run.results.not_tested.update(dict.fromkeys(rules, off))
+            pytest.skip(off)
+        with self._turn():
+            yield SuiteCheck(self.run, rules, self._progress())
+
+    @contextmanager
+    def operator(self, label: str) -> Iterator[Operator]:
+        """The `operator` fixture."""
+        with self._turn():
+            self.run.client.label = label
+            yield Operator(self.run.provider)
+
+    def player(self, index: int) -> Player:
+        """A test player of this process.
+
+        The test is skipped when the options give too few.
+        """
+        players = self.run.provider.players
+        if index >= len(players):
+            pytest.skip("no second player: give a second --operator-player")
+        return players[index]
+
+    def signing_key(self) -> SigningKey:
+        """The key that signs; the test is skipped in an unsigned run."""
+        if self.settings.key is None:
+            pytest.skip("--operator-unsigned: there is no signing key")
+        return self.settings.key
+
+    def sign_callback(self, fields: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+        """Body bytes of any mapping, and the headers that make it a signed callback."""
+        body = encode(fields)
+        assert self.settings.endpoint is not None  # noqa: S101 - start() has set it
+        client = OperatorClient(self.settings.endpoint, self.settings.profile, self.settings.key)
+        return body, {name.decode(): value.decode("latin-1") for name, value in client.headers(body)}
+
+    # -- reporting --------------------------------------------------------------------------------------
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is tested, with what, and as whom."""
+        s = self.settings
+        url = s.endpoint.url if s.endpoint else ""
+        lines = [
+            f"provider contract: {url}" + (f" ({s.target})" if s.bundled else "") + f", suite {__version__}",
+            f"  profile {s.profile.name} {s.profile.version}, effort {s.effort.name}, seed {s.seed}"
+            + (", strict" if s.strict else ""),
+            f"  key {s.key.fingerprint} from {s.key_source}" if s.key else "  UNSIGNED: signatures are switched off",
+            "  players " + ", ".join(p.player_id for p in s.players),
+        ]
+        if s.endpoint and s.endpoint.scheme == "http" and not s.endpoint.is_loopback:
+            lines.append("  WARNING: plain http; session ids and bodies can be read on the way")
+        return lines
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Show a finding instead of a traceback."""
+        report = yield
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, ContractViolation):
+            report.longrepr = self._tell(error)
+        elif isinstance(error, NotTestedError):
+            report.longrepr = f"not tested: {error}"
+        if item.path.parent == SUITE and call.when == "call":
+            self.run.results.ran.update(_rules_of(item))
+        return report
+
+    def _tell(self, violation: ContractViolation) -> str:
+        finding = violation.finding
+        assert self.settings.endpoint is not None  # noqa: S101 - start() has set it
+        try:
+            files = write_artifacts(self.settings.directory, finding, violation.performance, self.settings.endpoint)
+        except OSError as error:
+            return render(finding.to_json(), {"replay": f"can't be written: {error.strerror}"})
+        here = Path(self.config.invocation_params.dir)
+        command = f"pytest --operator-url={self.settings.target}"
+        for p in self.settings.players if not self.settings.bundled else ():
+            command += " " + shlex.quote(f"--operator-player={p.player_id}")
+        told = {
+            "replay": f"{command} --operator-replay={_relative(files.replay, here)}",
+            "curl": str(_relative(files.script, here)),
+        }
+        return render(finding.to_json(), told)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Bring the money back, work out the verdict, and never end green without a reason to."""
+        if self._run is not None:
+            self._run.finish()
+            self.results.merge(self._run.results.to_json())
+        if self._is_worker:
+            self.config.workeroutput[_WORKER_INPUT] = {  # type: ignore[attr-defined]
+                "results": self.results.to_json(),
+                "selected": sorted(self.selected),
+                "with_suite": self.with_suite,
+                "texts": self.texts,
+            }
+        # The outer wrapper: xdist's controller has its workers' results only after this.
+        result = yield
+        if not self._is_worker and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            self._refuse_green(session)
+        return result
+
+    def _refuse_green(self, session: pytest.Session) -> None:
+        if self.with_suite and self.selected and not session.config.option.collectonly:
+            missing = self.verdict().missing
+            if missing:
+                self.problems.append(f"not tested, so not proved: {', '.join(missing)}")
+        if self.problems:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def verdict(self) -> Verdict:
+        """How every rule fared."""
+        selected = self.selected & (needed_rules(self.settings) | self.results.not_tested.keys() | set(RULES))
+        if self.settings.rules is not None:
+            selected &= self.settings.rules
+        return judge_rules(self.results, self.settings, selected)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the closing table."""
+        if self._is_worker or not self.selected or self.config.option.collectonly:
+            return
+        if self.with_suite or self.results.findings:
+            terminalreporter.section("provider contract")
+            for line in table(self.results, self.verdict(), self.settings):
+                terminalreporter.write_line(line)
+        for problem in self.problems:
+            terminalreporter.write_line(f"FAILED: {problem}", red=True)
+
+    def _progress(self) -> Progress:
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        capture = self.config.pluginmanager.get_plugin("capturemanager")
+        if reporter is None or self._is_worker:
+
+            def to_stderr(text: str) -> None:
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, text.encode())
+
+            return Progress(to_stderr if self._is_worker else lambda _text: None, moves=False)
+
+        def to_terminal(text: str) -> None:
+            with capture.global_and_fixture_disabled() if capture else nullcontext():
+                reporter.write(text, flush=True)
+
+        return Progress(to_terminal, moves=reporter.isatty and reporter.hasmarkup)
+
+
+class SuiteModule(pytest.Module):
+    """A chapter, collected whatever the project's ini says about names of functions."""
+
+    def funcnamefilter(self, name: str) -> bool:
+        """Whether a function is a test."""
+        return name.startswith("test_")
+
+    def classnamefilter(self, name: str) -> bool:
+        """Chapters have no classes."""
+        return False
+
+
+def _rules_of(item: pytest.Item) -> tuple[str, ...]:
+    marker = item.get_closest_marker("provider_rule")
+    return tuple(marker.args) if marker and item.path.parent == SUITE else ()
+
+
+def _same(one: str | Path, other: Path) -> bool:
+    try:
+        return Path(one).resolve() == other.resolve()
+    except OSError:
+        return False
+
+
+def _has_tests(args: Sequence[str]) -> bool:
+    # Only an empty folder has nothing of its own to collect; pytest decides about the rest.
+    return any(Path(arg.partition("::")[0]).exists() for arg in args)
+
+
+def _selects_nodes(config: pytest.Config) -> bool:
+    return any("::" in arg for arg in config.args)
+
+
+def _relative(path: Path, here: Path) -> Path:
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _group(config: pytest.Config, players: tuple[Player, ...]) -> int:
+    worker = getattr(config, "workerinput", {}).get("workerid", "gw0")
+    return int(worker.removeprefix("gw") or 0) % max(1, len(players) // 2)
+
+
+def _told_by_controller(settings: Settings, worker_input: Mapping[str, Any]) -> Settings:
+    told = worker_input[_WORKER_INPUT]
+    players = tuple(Player(*p) for p in told["players"])
+    workers = int(worker_input.get("workercount", 1))
+    number = int(str(worker_input["workerid"]).removeprefix("gw") or 0)
+    pairs = max(1, len(players) // 2)
+    mine = players[2 * (number % pairs) :][:2]
+    return replace(
+        settings,
+        endpoint=Endpoint.parse(told["url"]),
+        players=mine,
+        rewards=tuple(told["rewards"]),
+        seed=told["seed"],
+        rate=settings.rate / workers if settings.rate else None,
+    )
+
+
+def _start_bundled(settings: Settings, resources: ExitStack) -> Settings:
+    players = settings.players or tuple(Player(f"player-{n}", f"session-{n}", "EUR") for n in range(1, _ACCOUNTS + 1))
+    accounts = [Account(p.player_id, p.session_id, p.currency or "EUR", _BALANCE) for p in players]
+    rewards = settings.rewards or ("5e6fa5f3-6f1c-4a3e-9c39-0a3a3b6d2b11",)
+    public_key = None
+    if settings.key is not None:
+        folder = resources.enter_context(tempfile.TemporaryDirectory())
+        public_key = Path(folder) / "provider.pub.pem"
+        public_key.write_bytes(settings.key.public_pem)
+    try:
+        operator = resources.enter_context(
+            running(variant=settings.variant, public_key=public_key, players=accounts, rewards=rewards)
+        )
+    except ValueError as error:
+        raise pytest.UsageError(f"--operator-url={settings.target}: {error}") from None
+    return replace(settings, endpoint=Endpoint.parse(operator.url), players=players, rewards=rewards)
+
+
+def _reach(settings: Settings) -> None:
+    endpoint = settings.endpoint
+    assert endpoint is not None  # noqa: S101 - read_settings() has parsed it
+    try:
+        socket.create_connection((endpoint.host, endpoint.port), timeout=_CONNECT_S).close()
+    except (OSError, UnicodeError) as error:
+        raise pytest.UsageError(
+            f"--operator-url={settings.target}: {endpoint.host} port {endpoint.port} can't be reached: {error}"
+        ) from None

@@ -1,0 +1,96 @@
+"""The verdict of a whole run, and the table that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.rules import CHAPTERS, RULES
+from pytest_provider_contract.run import Results
+from pytest_provider_contract.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How every rule of a run fared.
+
+    Attributes:
+        states: Per rule id ``passed``, ``failed``, ``advisory`` or ``not tested``.
+        reasons: Per untested rule why.
+        missing: Untested rules that the options did not switch off: these fail the run.
+    """
+
+    states: dict[str, str]
+    reasons: dict[str, str]
+    missing: tuple[str, ...]
+
+
+def judge_rules(results: Results, settings: Settings, selected: Collection[str]) -> Verdict:
+    """Work out how every rule fared.
+
+    Args:
+        results: What the run found.
+        settings: What it was asked for.
+        selected: Rules whose tests pytest was to run.
+    """
+    states: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    missing = []
+    for id_, rule in RULES.items():
+        if id_ in results.broken:
+            states[id_] = "failed"
+        elif id_ in results.advisories:
+            states[id_] = "advisory"
+        elif results.exercised[id_] and id_ in selected:
+            states[id_] = "passed"
+        else:
+            states[id_] = "not tested"
+            off = settings.lacks(rule.needs)
+            reasons[id_] = off or _reason(id_, results, selected)
+            if off is None and id_ in selected and id_ not in results.not_tested:
+                missing.append(id_)
+    return Verdict(states, reasons, tuple(missing))
+
+
+def _reason(id_: str, results: Results, selected: Collection[str]) -> str:
+    if id_ not in selected:
+        return "not selected"
+    if id_ in results.not_tested:
+        return results.not_tested[id_]
+    if results.gone:
+        return f"the operator stopped answering: {results.gone}"
+    if results.broken:
+        return "its test was stopped by another violation: " + ", ".join(sorted(results.broken)[:3])
+    return "nothing that was sent put it to the test"
+
+
+def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
+    """The lines of the closing table."""
+    head = f"{'chapter':<38}{'passed':>7}{'failed':>7}{'advisory':>9}{'not tested':>11}"
+    lines = [head]
+    for chapter, title in CHAPTERS.items():
+        ids = [id_ for id_, rule in RULES.items() if rule.chapter == chapter]
+        if all(verdict.reasons.get(id_) == "not selected" for id_ in ids):
+            continue
+        counts = [sum(verdict.states[id_] == s for id_ in ids) for s in ("passed", "failed", "advisory", "not tested")]
+        lines.append(f"{title:<38}{counts[0]:>7}{counts[1]:>7}{counts[2]:>9}{counts[3]:>11}")
+    lines += ["", f"{'callback':<12}{'sent':>8}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}"]
+    for kind in Kind:
+        histogram = results.latency[kind]
+        shares = (histogram.percentile_ms(share) for share in (0.5, 0.95, 0.99))
+        shown = "".join(f"{'-' if ms is None else f'{ms:.1f}':>9}" for ms in shares)
+        lines.append(f"/{kind:<11}{histogram.count:>8}{shown}")
+    total = sum(histogram.count for histogram in results.latency.values())
+    lines += ["", f"{total} callbacks in {results.sequences} sequences, seed {settings.seed}"]
+    lines.append("left on the players' accounts: " + ("; ".join(results.left) or "nothing"))
+    for id_, evidence in sorted(results.advisories.items()):
+        lines.append(f"advisory  {id_} SHOULD  {RULES[id_].text}  ({evidence['count']}×; {evidence['evidence']})")
+    grouped: dict[str, list[str]] = {}
+    for id_, reason in verdict.reasons.items():
+        if reason != "not selected":
+            grouped.setdefault(reason, []).append(id_)
+    lines += [f"not tested  {', '.join(ids)}: {reason}" for reason, ids in grouped.items()]
+    if settings.unsigned:
+        lines.append("UNSIGNED RUN: no callback was signed and no signature rule was tested; this can't certify.")
+    return lines
