@@ -1,1 +1,0 @@
-"""Other ways to keep the contract."""

@@ -1,0 +1,151 @@
+"""Other server software, and other ways to handle connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from waitress.task import WSGITask  # type: ignore[import-untyped]
+
+from pytest_provider_contract.reference.gateway import Response
+from pytest_provider_contract.reference.server import Channel, Server
+from pytest_provider_contract.reference.variants import conforming
+
+if TYPE_CHECKING:
+    from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
+
+# -- connections --------------------------------------------------------------------------------
+
+
+class _LastTask(WSGITask):  # type: ignore[misc]
+    def execute(self) -> None:
+        self.set_close_on_finish()
+        super().execute()
+
+
+class _OneRequest(Channel):
+    task_class = _LastTask
+
+
+@conforming("closes-after-each-reply")
+class ClosesAfterEachReply(Server):
+    """Every reply says Connection: close, and the connection is closed."""
+
+    channel_class = _OneRequest
+
+
+@conforming("closes-idle-connections")
+class ClosesIdleConnections(Server):
+    """A connection without a callback for 100 ms is closed."""
+
+    def _adjust(self, adjustments: Adjustments) -> None:
+        # Set afterwards, because waitress takes only whole seconds at the door.
+        adjustments.channel_timeout = 0.1
+        adjustments.cleanup_interval = 0.02
+        adjustments.asyncore_loop_timeout = 0.02
+
+
+# -- software -----------------------------------------------------------------------------------
+
+
+@conforming("standard-library-server")
+class StandardLibraryServer(Server):
+    """The server is Python's own http.server, a thread for each connection."""
+
+    def run(self) -> None:
+        """Serves for ever."""
+        gateway = self._gateway
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1  # header and body in one packet
+
+            def do_POST(self) -> None:
+                length = self.headers.get("Content-Length") or "0"
+                if not (length.isascii() and length.isdigit()):
+                    self.close_connection = True
+                    length = "0"
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                response = gateway.serve("POST", self.path, headers, self.rfile.read(int(length)))
+                self.send_response(response.status)
+                for name, value in response.headers:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(response.body)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+        server.socket.close()
+        server.socket = self._listener
+        server.serve_forever()
+
+
+@conforming("asyncio-server")
+class AsyncioServer(Server):
+    """The server is a few lines of asyncio, with header names in lower case."""
+
+    def run(self) -> None:
+        """Serves for ever."""
+        self._threads = ThreadPoolExecutor(16)
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._connection, sock=self._listener, limit=1 << 20)
+        await server.serve_forever()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._exchange(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
+            pass  # the client is gone, or sends no HTTP
+        finally:
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its reply; whether the connection stays open."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        method, path, *_ = [*head.partition("\r\n")[0].split(" "), "", ""]
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, colon, value in (line.partition(":") for line in head.split("\r\n")[1:])
+            if colon
+        }
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit() and len(length) < 8):  # noqa: PLR2004
+            headers["connection"], length = "close", "0"
+        if headers.get("expect", "").lower() == "100-continue":
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = await reader.readexactly(int(length))
+        response = await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._gateway.serve, method, path, headers, body
+        )
+        stays = headers.get("connection", "").lower() != "close"
+        writer.write(self._encoded(response, stays=stays))
+        await writer.drain()
+        return stays
+
+    def _encoded(self, response: Response, *, stays: bool) -> bytes:
+        headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers}
+        if not stays:
+            headers = {**headers, "connection": "close"}
+        lines = [f"HTTP/1.1 {response.line}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        return "\r\n".join(lines).encode("latin-1") + response.body
+
+
+@conforming("chunked-replies")
+class ChunkedReplies(AsyncioServer):
+    """Replies are sent in chunks of 16 bytes, without a length."""
+
+    def _encoded(self, response: Response, *, stays: bool) -> bytes:
+        headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
+        parts = [response.body[start : start + 16] for start in range(0, len(response.body), 16)]
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+        return super()._encoded(
+            Response(response.status, [*headers, ("transfer-encoding", "chunked")], chunks), stays=stays
+        )
