@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.strategies import SearchStrategy
@@ -66,10 +67,8 @@ def draw_until(
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
     )
-    try:
+    with suppress(_EnoughError):
         seed(number)(drawing(given(strategy)(once)))()
-    except _EnoughError:
-        pass
     if raised is not None:
         raise raised
     return checked

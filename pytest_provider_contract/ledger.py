@@ -31,7 +31,7 @@ class Fate(StrEnum):
     SETTLED = "settled"
     REFUNDED = "refunded"
     DECLINED = "declined"
-    VOID = "void"  # rolled back with SUCCESS before it arrived, or after it was declined
+    VOID = "void"  # rolled back with SUCCESS, by whomever, before it arrived or after it was declined
     SHUNNED = "shunned"  # its rollback was refused before it arrived
 
 
@@ -41,13 +41,16 @@ class BetRecord:
 
     Attributes:
         player_id: Who bet, or whose rollback named it first.
-        content: What must not change between replays: amount, round, game, currency, free.
+        content: What must not change between replays: amount, round, game, currency, free;
+            None before the bet arrives.
         amount: Minor units that were debited.
         fate: What has become of it.
         free: Whether a reward paid for it.
         reported: Balance of the original reply, which a replay may repeat.
         refund_reported: Balance of the first successful rollback's reply.
         shunned: Whether a rollback of it was refused before it arrived.
+        promised: Players whose own rollback succeeded before it arrived, each with the balance
+            that was reported: nobody else's rollback binds a wallet.
     """
 
     player_id: str
@@ -58,6 +61,11 @@ class BetRecord:
     reported: int | None = None
     refund_reported: int | None = None
     shunned: bool = False
+    promised: frozenset[tuple[str, int]] = frozenset()
+
+    def promised_to(self, player_id: str) -> int | None:
+        """The balance reported when a rollback of this player succeeded, or None."""
+        return next((balance for promised, balance in self.promised if promised == player_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,6 @@ class WinRecord:
     amount: int
     credited: bool
     early: bool
-    round_closed: bool
     reported: int | None = None
 
 
@@ -84,9 +91,10 @@ class State:
         bets: Record per bet's transactionId.
         wins: Record per win's transactionId.
         rollbacks: Per rollback's transactionId the balance its first reply reported.
+        closed: Rounds that a win or rollback has closed.
     """
 
-    __slots__ = ("_hash", "balances", "bets", "rollbacks", "wins")
+    __slots__ = ("_hash", "balances", "bets", "closed", "rollbacks", "wins")
 
     def __init__(
         self,
@@ -94,18 +102,20 @@ class State:
         bets: Mapping[str, BetRecord] | None = None,
         wins: Mapping[str, WinRecord] | None = None,
         rollbacks: Mapping[str, int] | None = None,
+        closed: frozenset[str] = frozenset(),
     ) -> None:
         self.balances = balances
         self.bets = bets or {}
         self.wins = wins or {}
         self.rollbacks = rollbacks or {}
+        self.closed = closed
         self._hash: int | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
             return NotImplemented
-        mine = (self.balances, self.bets, self.wins, self.rollbacks)
-        return mine == (other.balances, other.bets, other.wins, other.rollbacks)
+        mine = (self.balances, self.bets, self.wins, self.rollbacks, self.closed)
+        return mine == (other.balances, other.bets, other.wins, other.rollbacks, other.closed)
 
     def __hash__(self) -> int:
         # Balances and counts tell almost all states apart; equality settles the rest.
@@ -120,19 +130,26 @@ class State:
     def moved(self, player_id: str, amount: int) -> State:
         """This state with an amount added to a player's balance."""
         balances = {**self.balances, player_id: self.balances[player_id] + amount} if amount else self.balances
-        return State(balances, self.bets, self.wins, self.rollbacks)
+        return State(balances, self.bets, self.wins, self.rollbacks, self.closed)
 
     def with_bet(self, transaction_id: str, record: BetRecord) -> State:
         """This state with one bet's record set."""
-        return State(self.balances, {**self.bets, transaction_id: record}, self.wins, self.rollbacks)
+        bets = {**self.bets, transaction_id: record}
+        return State(self.balances, bets, self.wins, self.rollbacks, self.closed)
 
     def with_win(self, transaction_id: str, record: WinRecord) -> State:
         """This state with one win's record set."""
-        return State(self.balances, self.bets, {**self.wins, transaction_id: record}, self.rollbacks)
+        wins = {**self.wins, transaction_id: record}
+        return State(self.balances, self.bets, wins, self.rollbacks, self.closed)
 
     def with_rollback(self, transaction_id: str, reported: int) -> State:
         """This state with the balance of a rollback's first reply remembered."""
-        return State(self.balances, self.bets, self.wins, {**self.rollbacks, transaction_id: reported})
+        rollbacks = {**self.rollbacks, transaction_id: reported}
+        return State(self.balances, self.bets, self.wins, rollbacks, self.closed)
+
+    def with_closed(self, round_id: str) -> State:
+        """This state with one round closed."""
+        return State(self.balances, self.bets, self.wins, self.rollbacks, self.closed | {round_id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +207,16 @@ class Ledger:
     def _correct(self, state: State, callback: Callback) -> Iterator[Branch]:
         if callback.player_id not in state.balances:
             yield Branch(ERRORS, state, "PLAYER-02", None)
-            yield Branch(OK, state, "PLAYER-02", None, frozenset({"PLAYER-03"}))
+            for after in self._after_anothers_rollback(state, callback):
+                yield Branch(OK, after, "PLAYER-02", None, frozenset({"PLAYER-03"}))
             return
+        for branch in self._known_player(state, callback):
+            if callback.round_closed and callback.round_id and Status.SUCCESS in branch.statuses:
+                yield replace(branch, state=branch.state.with_closed(callback.round_id))
+            else:
+                yield branch
+
+    def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
         match callback.kind:
             case Kind.BALANCE:
                 yield _still(state, callback, OK, "BALANCE-01")
@@ -206,16 +231,15 @@ class Ledger:
         known = state.bets.get(_id(bet))
         if known is None:
             yield from self._new_bet(state, bet)
-        elif known.fate is Fate.SHUNNED:
-            # Its rollback came first and was refused: the bet counts, unless it is declined.
+        elif known.content is None and known.promised_to(bet.player_id) is not None:
+            yield self._arrived_void(state, bet, known, ANY)
+        elif known.content is None:
+            # Its rollback came first and was refused, or was another player's: the bet counts,
+            # unless it is declined.
             yield from self._new_bet(state, bet)
             yield self._declined(state, bet, ERRORS, None)
-        elif known.content is None and known.player_id != bet.player_id:
-            # Another player's rollback named this id: nothing is required of the tombstone.
-            yield from self._new_bet(state, bet)
-            yield self._arrived_void(state, bet, known)
-        elif known.content is None:
-            yield self._arrived_void(state, bet, known)
+            if known.fate is Fate.VOID:
+                yield self._arrived_void(state, bet, known, OK)
         elif known.fate is Fate.DECLINED:
             # Nothing was moved, so the wallet may decline it again or take it as new.
             yield self._replay(state, bet, ERRORS, "BET-08", known.reported)
@@ -233,18 +257,21 @@ class Ledger:
             rule = "IDEM-07" if known.fate is Fate.SETTLED else "IDEM-01"
             yield self._replay(state, bet, self.either.bet_replay, rule, known.reported)
 
-    def _arrived_void(self, state: State, bet: Callback, known: BetRecord) -> Branch:
-        arrived = replace(known, player_id=bet.player_id, content=_content(bet), reported=state.balances[bet.player_id])
-        return _still(state.with_bet(_id(bet), arrived), bet, ANY, "ROLLBACK-05")
+    def _arrived_void(self, state: State, bet: Callback, known: BetRecord, statuses: frozenset[Status]) -> Branch:
+        arrived = replace(
+            known,
+            player_id=bet.player_id,
+            content=_content(bet),
+            reported=state.balances[bet.player_id],
+            refund_reported=known.promised_to(bet.player_id),
+            promised=frozenset(),
+        )
+        return _still(state.with_bet(_id(bet), arrived), bet, statuses, "ROLLBACK-05")
 
     def _new_bet(self, state: State, bet: Callback) -> Iterator[Branch]:
         known = state.bets.get(_id(bet))
         amount, balance = _amount(bet), state.balances[bet.player_id]
-        early = [
-            win
-            for win in state.wins.values()
-            if win.credited and (win.reference_id, win.player_id) == (_id(bet), bet.player_id)
-        ]
+        early = _credited_wins(state, _id(bet), bet.player_id)
         accepted = replace(
             _bet_record(bet, Fate.SETTLED if early else Fate.OPEN, balance - amount),
             shunned=known is not None and known.shunned,
@@ -269,9 +296,9 @@ class Ledger:
         else:
             yield _still(taken, bet, OK, _sized(amount, "BET-02" if amount == balance else "BET-01"))
             yield self._declined(state, bet, frozenset({Status.BET_LIMIT}), None)
-            if any(win.round_closed for win in early):
-                # Its win has closed the round already; the wallet may insist on that.
-                yield self._declined(state, bet, ERRORS, None)
+        if bet.round_id in state.closed:
+            # The provider has promised that no more follows; the wallet may insist on that.
+            yield self._declined(state, bet, frozenset({Status.UNKNOWN}), None)
 
     def _declined(self, state: State, bet: Callback, statuses: frozenset[Status], rule: str | None) -> Branch:
         record = _bet_record(bet, Fate.DECLINED, state.balances[bet.player_id])
@@ -280,7 +307,9 @@ class Ledger:
     def _win(self, state: State, win: Callback) -> Iterator[Branch]:
         known = state.wins.get(_id(win))
         bet = state.bets.get(win.reference_id or "")
-        if bet is not None and bet.player_id != win.player_id:
+        if bet is not None and bet.content is None and bet.promised_to(win.player_id) is None:
+            bet = None  # only a rollback has named it
+        elif bet is not None and bet.content is not None and bet.player_id != win.player_id:
             bet = None  # another player's bet is no bet of this one
         if known is not None and known.credited:
             if known.content == _content(win):
@@ -292,8 +321,17 @@ class Ledger:
                 others = self._replay(state, win, ANY - duplicate, "IDEM-04", known.reported)
                 yield replace(others, advisory=frozenset({"IDEM-05"}))
             return
-        refused_before = known is not None
-        if bet is None or bet.fate is Fate.SHUNNED:
+        yield from self._uncredited_win(state, win, bet, refused_before=known is not None)
+        if known is not None and known.content != _content(win):
+            # A wallet that remembers what it refused may see a conflict.
+            yield self._replay(state, win, frozenset({Status.DUPLICATE}), "IDEM-04", known.reported)
+            others = self._replay(state, win, ERRORS - {Status.DUPLICATE}, "IDEM-04", known.reported)
+            yield replace(others, advisory=frozenset({"IDEM-05"}))
+
+    def _uncredited_win(
+        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
+    ) -> Iterator[Branch]:
+        if bet is None:
             if self.either.early_win_refused:
                 yield self._refused(state, win, "ORDER-01", early=True)
             if self.either.early_win_credited:
@@ -326,9 +364,11 @@ class Ledger:
         # Whatever the case, a repeated rollback may report what its first reply reported, and
         # the first reply's balance is the one after it took effect.
         id_ = _id(rollback)
-        original = state.rollbacks.get(id_) if self.either.replay_reports_original else None
         for branch in self._rollback_cases(state, rollback):
-            reported = state.rollbacks.get(id_, branch.state.balances[rollback.player_id])
+            moves = branch.state.balances != state.balances
+            told = None if moves else state.rollbacks.get(id_)
+            reported = branch.state.balances[rollback.player_id] if told is None else told
+            original = told if self.either.replay_reports_original else None
             yield replace(
                 branch,
                 state=branch.state.with_rollback(id_, reported),
@@ -338,10 +378,12 @@ class Ledger:
     def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
         reference = rollback.reference_id or ""
         bet = state.bets.get(reference)
-        if bet is None or bet.fate is Fate.SHUNNED:
-            yield from self._unknown_rollback(state, rollback, bet)
+        if bet is None or bet.content is None:
+            yield from self._unseen_rollback(state, rollback, bet)
         elif bet.player_id != rollback.player_id:
-            yield _still(state, rollback, ANY, "PLAYER-04" if bet.content else "ROLLBACK-04")
+            yield _still(state, rollback, ERRORS, "PLAYER-04")
+            for after in self._after_anothers_rollback(state, rollback):
+                yield _still(after, rollback, OK, "PLAYER-04")
         elif bet.fate is Fate.OPEN:
             rule = "FREE-04" if bet.free else "ROLLBACK-06" if bet.shunned else _sized(bet.amount, "ROLLBACK-01")
             yield self._refunded(state, rollback, bet, rule)
@@ -356,15 +398,34 @@ class Ledger:
             yield _still(state, rollback, ANY, "ROLLBACK-11")
             yield from self._settled_rollback(state, rollback, bet)
 
-    def _unknown_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
-        reference, balance = rollback.reference_id or "", state.balances[rollback.player_id]
-        unseen = bet or BetRecord(rollback.player_id, None, 0, Fate.SHUNNED, shunned=True)
+    def _unseen_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
+        reference, player_id = rollback.reference_id or "", rollback.player_id
+        unseen = bet or BetRecord(player_id, None, 0, Fate.SHUNNED)
+        if (promised := unseen.promised_to(player_id)) is not None:
+            rule = "ROLLBACK-02" if _id(rollback) in state.rollbacks else "ROLLBACK-03"
+            yield self._replay(state, rollback, OK, rule, promised)
+            return
         rule = "ROLLBACK-10" if reference in state.wins else "ROLLBACK-04"
         if self.either.unknown_rollback_succeeds:
-            void = replace(unseen, fate=Fate.VOID, refund_reported=balance)
+            promises = unseen.promised | {(player_id, state.balances[player_id])}
+            void = replace(unseen, fate=Fate.VOID, promised=promises)
             yield _still(state.with_bet(reference, void), rollback, OK, rule)
         if self.either.unknown_rollback_refused:
-            yield _still(state.with_bet(reference, unseen), rollback, ERRORS, rule)
+            yield _still(state.with_bet(reference, replace(unseen, shunned=True)), rollback, ERRORS, rule)
+        if _credited_wins(state, reference, player_id):
+            # Its win came first, so it is settled: nothing to refund, now or when it arrives.
+            yield _still(state, rollback, OK, rule)
+
+    def _after_anothers_rollback(self, state: State, callback: Callback) -> Iterator[State]:
+        """States after a rollback by somebody who did not make the bet was answered SUCCESS."""
+        yield state
+        reference = callback.reference_id or ""
+        bet = state.bets.get(reference)
+        if callback.kind is not Kind.ROLLBACK or (bet is not None and bet.fate not in (Fate.SHUNNED, Fate.DECLINED)):
+            return
+        # A bet the wallet has not kept is unknown to it, and it may remember this rollback.
+        unseen = BetRecord(callback.player_id, None, 0, Fate.VOID, shunned=bet is not None and bet.shunned)
+        yield state.with_bet(reference, unseen)
 
     def _refunded(self, state: State, rollback: Callback, bet: BetRecord, rule: str) -> Branch:
         after = state.moved(bet.player_id, bet.amount)
@@ -377,9 +438,7 @@ class Ledger:
         advisory = frozenset({"ROLLBACK-09"})
         refunded = self._refunded(state, rollback, bet, "ROLLBACK-11")
         yield replace(refunded, advisory=advisory)
-        won = sum(
-            win.amount for win in state.wins.values() if win.credited and win.reference_id == rollback.reference_id
-        )
+        won = sum(win.amount for win in _credited_wins(state, rollback.reference_id or "", bet.player_id))
         if won and state.balances[bet.player_id] + bet.amount >= won:
             undone = refunded.state.moved(bet.player_id, -won)
             yield replace(_still(undone, rollback, OK, "ROLLBACK-11"), advisory=advisory)
@@ -432,6 +491,11 @@ def _still(state: State, callback: Callback, statuses: frozenset[Status], rule: 
     return Branch(statuses, state, rule, frozenset({state.balances[callback.player_id]}))
 
 
+def _credited_wins(state: State, reference_id: str, player_id: str) -> list[WinRecord]:
+    wins = state.wins.values()
+    return [win for win in wins if win.credited and (win.reference_id, win.player_id) == (reference_id, player_id)]
+
+
 def _id(callback: Callback) -> str:
     return callback.transaction_id or ""
 
@@ -469,6 +533,5 @@ def _win_record(win: Callback, reported: int, *, credited: bool, early: bool) ->
         _amount(win),
         credited,
         early,
-        bool(win.round_closed),
         reported,
     )

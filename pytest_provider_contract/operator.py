@@ -10,8 +10,8 @@ from pytest_provider_contract.client import OperatorClient
 from pytest_provider_contract.history import Exchange, Player
 from pytest_provider_contract.ledger import Ledger
 from pytest_provider_contract.profile import Kind
-from pytest_provider_contract.scenario import Scenario
 from pytest_provider_contract.provider import Performance, Provider
+from pytest_provider_contract.scenario import Scenario
 
 _RESENDS = 3
 
@@ -83,7 +83,9 @@ class Operator:
         """
         found = read_answer(exchange, self.client.profile)
         if isinstance(found, Violation):
-            raise AssertionError(f"{found.rule}: expected {found.expected}, got {found.actual}")
+            raise AssertionError(  # noqa: TRY004 - a failed check, not a wrong argument
+                f"{found.rule}: expected {found.expected}, got {found.actual}"
+            )
         return found
 
     def play(self, scenario: Scenario) -> Performance:
@@ -106,7 +108,7 @@ class Operator:
         who = player or self.provider.players[0]
         return Callback(kind, new_id(), who.player_id, who.session_id, now())
 
-    def _about(self, bet: Exchange, kind: Kind, closed: bool, **more: object) -> Callback:  # noqa: FBT001
+    def _about(self, bet: Exchange, kind: Kind, closed: bool, **more: object) -> Callback:
         about = replace(
             bet.callback,
             kind=kind,

@@ -147,6 +147,12 @@ class ContractRun:
         total = self.settings.effort.total_s
         return max((total - self.elapsed_s) * share, _GENERATED_SHARE * total * share)
 
+    def affordable(self, callbacks: int) -> int:
+        """How many of so many callbacks there is time for before the generated checks."""
+        median_ms = max(h.percentile_ms(0.5) or 0 for h in self.client.recorder.latency.values())
+        left_s = _DIRECTED_SHARE * self.settings.effort.total_s - self.elapsed_s
+        return min(callbacks, int(left_s * 1000 / max(median_ms, 0.1)))
+
     # -- money ------------------------------------------------------------------------------------
 
     def funds(self) -> Funds:
@@ -154,6 +160,17 @@ class ContractRun:
         if self._funds is None:
             self._funds = self._survey()
         return self._funds
+
+    @property
+    def stake_limited(self) -> bool:
+        """Whether a bet of all the money is out of reach: by an option or by the operator."""
+        funds = self.funds()
+        return self._limited or funds.max_stake < funds.balance
+
+    def currency(self, index: int = 0) -> str:
+        """A player's currency."""
+        self.funds()
+        return self.provider.currency(index)
 
     def _survey(self) -> Funds:
         balances = []

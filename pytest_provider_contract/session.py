@@ -80,6 +80,15 @@ class SuiteCheck:
             self.run.expect(about, exact_amounts=exact_amounts)
             tested += 1
 
+    def replay(self) -> None:
+        """Play the recorded failure of ``--operator-replay``, as it was recorded."""
+        path = self.run.settings.replay
+        assert path is not None  # noqa: S101 - the file is collected only with the option
+        plan = read_replay(path)
+        if plan.players > len(self.run.provider.players):
+            self.not_tested("the recorded failure needs a second --operator-player")
+        self.run.expect(plan, exact_amounts=True)
+
     def not_tested(self, reason: str) -> None:
         """Say why this test's rules can't be put to the test, and end it."""
         for rule in self.rules:
@@ -235,9 +244,7 @@ class Session:
         return SuiteModule.from_parent(parent, path=module_path)  # type: ignore[no-any-return]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(
-        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
-    ) -> Generator[None]:
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
         """Check that every chapter is there, leave out what was not asked for, note what stays."""
         chapters = {item.path.stem for item in items if item.path.parent == SUITE}
         whole = self.with_suite and config.args_source is not None and not _selects_nodes(config)
@@ -429,7 +436,7 @@ class SuiteModule(pytest.Module):
         """Whether a function is a test."""
         return name.startswith("test_")
 
-    def classnamefilter(self, name: str) -> bool:
+    def classnamefilter(self, name: str) -> bool:  # noqa: ARG002 - pytest's signature
         """Chapters have no classes."""
         return False
 

@@ -27,7 +27,7 @@ class Effort:
     total_s: float
 
 
-EFFORTS = {effort.name: effort for effort in (Effort("quick", 13), Effort("standard", 55), Effort("certify", 290))}
+EFFORTS = {effort.name: effort for effort in (Effort("quick", 11), Effort("standard", 55), Effort("certify", 290))}
 
 
 @dataclass(frozen=True, slots=True)

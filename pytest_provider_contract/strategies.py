@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -163,11 +164,14 @@ def _before_bet(scenario: Scenario, kind: Kind) -> bool:
     return any(first_bet.get(s.bet, -1) > i for i, s in _sent(scenario, kind) if s.player is None)
 
 
+_FAR = 3
+
+
 def _late_replay(scenario: Scenario) -> bool:
     positions: dict[object, int] = {}
     for i, step in enumerate(scenario.steps):
         key = (step.send, step.bet, step.attempt)
-        if step.bet is not None and i - positions.setdefault(key, i) > 3:
+        if step.bet is not None and i - positions.setdefault(key, i) > _FAR:
             return True
     return False
 
@@ -182,7 +186,7 @@ def _other_win_order(scenario: Scenario) -> bool:
 
 def _interleaved(scenario: Scenario) -> bool:
     rounds = [scenario.bets[s.bet].round for s in scenario.steps if s.bet is not None]
-    changes = sum(a != b for a, b in zip(rounds, rounds[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(rounds))
     return len(set(rounds)) > 1 and changes > 1
 
 

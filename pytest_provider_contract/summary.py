@@ -10,6 +10,9 @@ from pytest_provider_contract.rules import CHAPTERS, RULES
 from pytest_provider_contract.run import Results
 from pytest_provider_contract.settings import Settings
 
+# How the operator answers a rollback of an unknown bet decides which of the two applies.
+_ALTERNATIVES = {"ROLLBACK-05": "ROLLBACK-06", "ROLLBACK-06": "ROLLBACK-05"}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -48,7 +51,10 @@ def judge_rules(results: Results, settings: Settings, selected: Collection[str])
             states[id_] = "not tested"
             off = settings.lacks(rule.needs)
             reasons[id_] = off or _reason(id_, results, selected)
-            if off is None and id_ in selected and id_ not in results.not_tested:
+            other = _ALTERNATIVES.get(id_)
+            if off is None and other and results.exercised[other]:
+                reasons[id_] = f"the operator chose the other conforming way, see {other}"
+            elif off is None and id_ in selected and id_ not in results.not_tested:
                 missing.append(id_)
     return Verdict(states, reasons, tuple(missing))
 
@@ -85,7 +91,7 @@ def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
     lines += ["", f"{total} callbacks in {results.sequences} sequences, seed {settings.seed}"]
     lines.append("left on the players' accounts: " + ("; ".join(results.left) or "nothing"))
     for id_, evidence in sorted(results.advisories.items()):
-        lines.append(f"advisory  {id_} SHOULD  {RULES[id_].text}  ({evidence['count']}×; {evidence['evidence']})")
+        lines.append(f"advisory  {id_} SHOULD  {RULES[id_].text}  ({evidence['count']} times; {evidence['evidence']})")
     grouped: dict[str, list[str]] = {}
     for id_, reason in verdict.reasons.items():
         if reason != "not selected":

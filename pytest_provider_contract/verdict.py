@@ -83,7 +83,11 @@ class Judge:
         self._explanations = {}
         for advisory, branch in matched:
             _keep(self._explanations, branch.state, advisory | branch.advisory)
-        self._advisory |= answer.advisory
+        if exchange.callback.player_id in self.ledger.currencies:
+            self._advisory |= answer.advisory
+        else:
+            # Nobody can say what an unknown player owns.
+            self._advisory |= answer.advisory - {"REPLY-09"}
         self._count(exchange, answer, {branch.rule for _, branch in matched})
         return None
 
@@ -97,7 +101,8 @@ class Judge:
         self.exercised.update(_EVERY_REPLY)
         if exchange.kind is Kind.BET:
             self.exercised["TIME-01"] += 1
-        if answer.status is not Status.SUCCESS and exchange.defect is None:
+        known = exchange.callback.player_id in self.ledger.currencies
+        if answer.status is not Status.SUCCESS and exchange.defect is None and known:
             self.exercised["REPLY-09"] += 1
         if answer.status is Status.SUCCESS and exchange.defect is None:
             self.exercised["BALANCE-04"] += 1

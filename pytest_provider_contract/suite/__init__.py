@@ -1,0 +1,1 @@
+"""The contract as pytest tests, one file per chapter."""

@@ -1,0 +1,57 @@
+"""Amounts: every minor unit, up to 64 bits."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_provider_contract.ledger import HUGE, LARGE, MAX_AMOUNT
+from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
+from pytest_provider_contract.session import SuiteCheck
+
+pytestmark = pytest.mark.provider_contract
+rule = pytest.mark.provider_rule
+
+
+AWKWARD = (1, 3, 7, 29, 57, 58, 113, 115, 333, 1001, 1005, 2675, 4035)
+
+
+@rule("AMOUNT-02")
+def test_every_minor_unit(contract_check: SuiteCheck) -> None:
+    bets = [BetPlan(amount, amount + 1) for amount in AWKWARD]
+    steps = [step for i in range(len(AWKWARD)) for step in (bet(i, focus=True), win(i) if i % 2 else rollback(i))]
+    contract_check(scenario(bets, *steps, rule="AMOUNT-02", via="BET-01"))
+
+
+@rule("AMOUNT-04")
+def test_the_largest_amount(contract_check: SuiteCheck) -> None:
+    if contract_check.run.stake_limited:
+        contract_check.not_tested("the largest stake is below the player's balance")
+    contract_check(scenario(BetPlan(MAX_AMOUNT), bet(), balance()), exact_amounts=True)
+
+
+@rule("AMOUNT-01")
+def test_above_32_bits(contract_check: SuiteCheck) -> None:
+    beyond(contract_check, LARGE)
+
+
+@rule("AMOUNT-03")
+def test_above_what_doubles_hold(contract_check: SuiteCheck) -> None:
+    beyond(contract_check, HUGE)
+
+
+def beyond(contract_check: SuiteCheck, bound: int) -> None:
+    """Win more than a bound, then bet it all back in odd parts: the money ends as it was."""
+    if not contract_check.run.funds().allow_large:
+        contract_check.not_tested("large stakes are limited by --operator-max-stake or by the operator")
+    plan = scenario(
+        [BetPlan(1, bound + 4), BetPlan(bound + 1), BetPlan(2, 0), BetPlan(bound + 1)],
+        bet(0),
+        win(0, focus=True),
+        bet(2),
+        bet(1, focus=True),
+        rollback(1),
+        bet(3),
+        win(2),
+        win(3),
+    )
+    contract_check(plan, exact_amounts=True)

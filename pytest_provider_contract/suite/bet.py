@@ -1,0 +1,87 @@
+"""Bet: exactly the amount, once, or declined."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_provider_contract.scenario import BetPlan, Damage, balance, bet, rollback, scenario, win
+from pytest_provider_contract.session import SuiteCheck
+
+pytestmark = pytest.mark.provider_contract
+rule = pytest.mark.provider_rule
+
+
+AMOUNTS = ("-1", "-1000", "1.5", "0.1", '"100"', '"-5"', '"1e2"')
+
+
+@rule("BET-01")
+def test_a_bet_debits_its_amount(contract_check: SuiteCheck) -> None:
+    contract_check(
+        scenario(BetPlan(1037), bet(), balance(), rollback()),
+        scenario(BetPlan(1), bet(), win()),
+        scenario([BetPlan(1237), BetPlan(811)], bet(0), bet(1), balance(), win(0), win(1)),
+    )
+
+
+@rule("BET-02")
+def test_all_the_money(contract_check: SuiteCheck) -> None:
+    if contract_check.run.stake_limited:
+        contract_check.not_tested("the largest stake is below the player's balance")
+    contract_check(scenario(BetPlan(0, of_balance=True), bet(), balance(), rollback()))
+
+
+@rule("BET-03")
+def test_more_than_all_the_money(contract_check: SuiteCheck) -> None:
+    if contract_check.run.stake_limited:
+        contract_check.not_tested("the largest stake is below the player's balance")
+    contract_check(
+        scenario(BetPlan(1, of_balance=True), bet(), balance()),
+        scenario(BetPlan(1_000_000, of_balance=True), bet()),
+        scenario([BetPlan(0, of_balance=True), BetPlan(1)], bet(0), bet(1), rollback(0)),
+    )
+
+
+@rule("BET-04")
+@pytest.mark.parametrize("amount", AMOUNTS)
+def test_an_amount_that_is_none(contract_check: SuiteCheck, amount: str) -> None:
+    contract_check(scenario(BetPlan(100), bet(damage=Damage("BET-04", "amount", amount))))
+
+
+@rule("BET-05")
+def test_another_currency(contract_check: SuiteCheck) -> None:
+    own = contract_check.run.currency()
+    other = '"JPY"' if own != "JPY" else '"EUR"'
+    contract_check(scenario(BetPlan(100), bet(damage=Damage("BET-05", "currency", other)), balance()))
+
+
+@rule("BET-06")
+def test_an_amount_of_0(contract_check: SuiteCheck) -> None:
+    contract_check(scenario(BetPlan(0), bet(), balance()))
+
+
+@rule("BET-07")
+def test_bets_that_are_alike(contract_check: SuiteCheck) -> None:
+    alike = BetPlan(307)
+    plan = scenario(
+        [alike, alike, alike],
+        bet(0),
+        bet(1, focus=True),
+        bet(2, focus=True),
+        balance(),
+        rollback(1),
+        win(0),
+        rollback(2),
+        via="BET-01",
+        rule="BET-07",
+    )
+    contract_check(plan)
+
+
+@rule("BET-08")
+def test_a_declined_bet_is_sent_again(contract_check: SuiteCheck) -> None:
+    contract_check(
+        scenario(BetPlan(1, of_balance=True), bet(), bet(), balance()),
+        scenario(
+            [BetPlan(1, of_balance=True), BetPlan(10, 20)], bet(0), bet(1), win(1), bet(0, focus=True), rollback(0)
+        ),
+    )

@@ -1,0 +1,31 @@
+"""Free bets: no money in, real money out."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
+from pytest_provider_contract.session import SuiteCheck
+
+pytestmark = pytest.mark.provider_contract
+rule = pytest.mark.provider_rule
+
+
+@rule("FREE-02")
+def test_an_unknown_reward(contract_check: SuiteCheck) -> None:
+    contract_check(scenario(BetPlan(0, reward="unknown"), bet(), balance()))
+
+
+@rule("FREE-01")
+def test_a_free_bet(contract_check: SuiteCheck) -> None:
+    contract_check(scenario(BetPlan(0, reward="granted"), bet(), balance(), bet(), win()))
+
+
+@rule("FREE-03")
+def test_a_free_bets_win(contract_check: SuiteCheck) -> None:
+    contract_check(scenario(BetPlan(0, 777, reward="granted"), bet(), win(), balance(), win()))
+
+
+@rule("FREE-04")
+def test_a_free_bets_rollback(contract_check: SuiteCheck) -> None:
+    contract_check(scenario(BetPlan(0, reward="granted"), bet(), rollback(), balance(), rollback(0, 1)))

@@ -1,0 +1,83 @@
+"""Idempotency and conflicts: a transactionId counts once."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
+from pytest_provider_contract.session import SuiteCheck
+
+pytestmark = pytest.mark.provider_contract
+rule = pytest.mark.provider_rule
+
+
+@rule("IDEM-01")
+def test_a_bet_replayed(contract_check: SuiteCheck) -> None:
+    contract_check(
+        scenario(BetPlan(1000), bet(), bet(), balance(), bet(), rollback()),
+        scenario([BetPlan(1000), BetPlan(70)], bet(0), bet(1), bet(0, focus=True), rollback(0), rollback(1)),
+    )
+
+
+@rule("IDEM-02")
+def test_a_win_replayed(contract_check: SuiteCheck) -> None:
+    contract_check(
+        scenario(BetPlan(1000, 700), bet(), win(), win(), balance(), win()),
+        scenario([BetPlan(1000, 700), BetPlan(60, 9)], bet(0), bet(1), win(0), win(1), win(0, focus=True), win(1)),
+    )
+
+
+@rule("IDEM-03", "IDEM-05")
+@pytest.mark.parametrize("content", ["amount", "round"])
+def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> None:
+    contract_check(
+        scenario(BetPlan(500), bet(), bet(conflict=content), balance(), rollback(), rollback(0, 1)),
+        scenario(BetPlan(500, 40), bet(), win(), bet(conflict=content), balance()),
+    )
+
+
+@rule("IDEM-04")
+@pytest.mark.parametrize("content", ["amount", "bet"])
+def test_a_win_with_other_content(contract_check: SuiteCheck, content: str) -> None:
+    contract_check(scenario(BetPlan(500, 800), bet(), win(), win(conflict=content), balance(), win()))
+
+
+@rule("IDEM-06")
+def test_a_bet_replayed_after_its_rollback(contract_check: SuiteCheck) -> None:
+    contract_check(
+        scenario(BetPlan(640), bet(), rollback(), bet(), balance(), rollback(0, 1), balance()),
+        scenario(BetPlan(640), bet(), rollback(closed=False), bet(), rollback(), bet()),
+    )
+
+
+@rule("IDEM-07")
+def test_a_bet_replayed_after_settlement(contract_check: SuiteCheck) -> None:
+    contract_check(
+        scenario(BetPlan(550, 1200), bet(), win(), bet(), balance()),
+        scenario(BetPlan(550, 0), bet(), win(), bet()),
+    )
+
+
+@rule("IDEM-08")
+@pytest.mark.parametrize("others", [20, 120, 300])
+def test_a_replay_after_many_others(contract_check: SuiteCheck, others: int) -> None:
+    run = contract_check.run
+    if others > run.affordable(others):
+        contract_check.not_tested("the operator is too slow for so many callbacks within the effort's time")
+    bets = [BetPlan(100, 90), BetPlan(80), *(BetPlan(1) for _ in range(others))]
+    between = [step for index in range(2, others + 2, 2) for step in (bet(index), rollback(index))]
+    plan = scenario(
+        bets,
+        bet(0),
+        win(0),
+        bet(1),
+        rollback(1),
+        *between,
+        win(0, focus=True),
+        bet(0),
+        rollback(1, 1),
+        bet(1),
+        rule="IDEM-08",
+        via="IDEM-02",
+    )
+    contract_check(plan)

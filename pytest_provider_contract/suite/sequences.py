@@ -1,0 +1,20 @@
+"""Generated sequences: any order, any repetition, any number of bets and rounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_provider_contract.session import SuiteCheck
+
+pytestmark = pytest.mark.provider_contract
+rule = pytest.mark.provider_rule
+
+
+@rule("SEQ-01")
+def test_sequences_of_one_player(contract_check: SuiteCheck) -> None:
+    contract_check.generated(players=1, share=0.5)
+
+
+@rule("SEQ-02")
+def test_sequences_of_two_players(contract_check: SuiteCheck) -> None:
+    contract_check.generated(players=2, share=1.0)

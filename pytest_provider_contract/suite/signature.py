@@ -1,0 +1,94 @@
+"""Signature: nothing without it, everything with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_provider_contract.callbacks import Spelling
+from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, scenario, win
+from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.signing import Forgery
+
+pytestmark = pytest.mark.provider_contract
+rule = pytest.mark.provider_rule
+
+
+KINDS = pytest.mark.parametrize("callback", list(Kind))
+
+
+def forged(callback: Kind, forgery: Forgery) -> Scenario:
+    """A forged callback, then the same transaction signed well: only that one counts."""
+    bad: Step
+    match callback:
+        case Kind.BALANCE:
+            return scenario([], balance(), balance(forgery=forgery, focus=True), balance())
+        case Kind.BET:
+            bad = bet(forgery=forgery, focus=True)
+            return scenario(BetPlan(411), bad, balance(), bet(), rollback())
+        case Kind.WIN:
+            bad = win(forgery=forgery, focus=True)
+            return scenario(BetPlan(411, 913), bet(), bad, balance(), win(), balance())
+        case Kind.ROLLBACK:
+            bad = rollback(forgery=forgery, focus=True)
+            return scenario(BetPlan(411), bet(), bad, balance(), rollback(), balance())
+
+
+@rule("SIG-01")
+@KINDS
+def test_without_a_signature(contract_check: SuiteCheck, callback: Kind) -> None:
+    contract_check(forged(callback, Forgery.ABSENT), forged(callback, Forgery.EMPTY))
+
+
+@rule("SIG-02")
+@KINDS
+def test_a_signature_that_is_none(contract_check: SuiteCheck, callback: Kind) -> None:
+    contract_check(forged(callback, Forgery.NOT_BASE64), forged(callback, Forgery.TRUNCATED))
+
+
+@rule("SIG-03")
+@KINDS
+def test_another_key(contract_check: SuiteCheck, callback: Kind) -> None:
+    contract_check(forged(callback, Forgery.OTHER_KEY))
+
+
+@rule("SIG-04")
+@KINDS
+def test_another_body(contract_check: SuiteCheck, callback: Kind) -> None:
+    contract_check(forged(callback, Forgery.CHANGED_AMOUNT), forged(callback, Forgery.CHANGED_SPACE))
+
+
+@rule("SIG-05")
+@KINDS
+def test_another_scheme(contract_check: SuiteCheck, callback: Kind) -> None:
+    contract_check(forged(callback, Forgery.PSS), forged(callback, Forgery.SHA1))
+
+
+@rule("SIG-06")
+@pytest.mark.parametrize("spelling", list(Spelling))
+def test_spellings_of_the_body(contract_check: SuiteCheck, spelling: Spelling) -> None:
+    bets = [BetPlan(131, 77), BetPlan(59)]
+    how = {"spelling": spelling, "focus": True}
+    steps = (balance(**how), bet(0, **how), win(0, **how), bet(1), rollback(1, **how))
+    contract_check(scenario(bets, *steps, rule="SIG-06", via="BET-01"))
+
+
+@rule("SIG-07")
+@pytest.mark.parametrize("case", ["lower", "upper"])
+def test_letter_case_of_the_header(contract_check: SuiteCheck, case: str) -> None:
+    bets = [BetPlan(131, 77), BetPlan(59)]
+    how = {"header_case": case, "focus": True}
+    steps = (balance(**how), bet(0, **how), win(0, **how), bet(1), rollback(1, **how))
+    contract_check(scenario(bets, *steps, rule="SIG-07", via="BET-01"))
+
+
+@rule("SIG-08")
+def test_a_forged_callback_leaves_no_trace(contract_check: SuiteCheck) -> None:
+    other, absent = Forgery.OTHER_KEY, Forgery.ABSENT
+    contract_check(
+        # Neither a recorded bet, nor a tombstone, nor a settled bet stays behind.
+        scenario(BetPlan(377), bet(forgery=other), bet(focus=True), rollback(), rule="SIG-08", via="BET-01"),
+        scenario(BetPlan(377), rollback(forgery=other), bet(focus=True), rollback(), rule="SIG-08", via="BET-01"),
+        scenario(BetPlan(377, 50), bet(), win(forgery=other), win(focus=True), rule="SIG-08", via="WIN-01"),
+        scenario(BetPlan(377), bet(), rollback(forgery=absent), rollback(focus=True), rule="SIG-08", via="ROLLBACK-01"),
+    )
