@@ -1,0 +1,341 @@
+"""A family of conforming wallets, written from contract.md section 3 alone, and a client that talks to one.
+
+Every `Habits` is one way to use the freedom the contract leaves (its *either* and SHOULD rules).
+The code shares nothing with the ledger: it moves money, the ledger explains it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient
+from pytest_provider_contract.history import Defect, Exchange, Player
+from pytest_provider_contract.profile import Kind, Profile, Status, load_profile
+from pytest_provider_contract.provider import Provider
+from pytest_provider_contract.transport import Endpoint, Reply
+
+PROFILE = load_profile("155io")
+REWARD = "5f0a7c1e-0000-4000-8000-00000000abcd"
+PLAYERS = (Player("alice", "s-alice", "EUR"), Player("bob", "s-bob", "EUR"))
+HEADERS = ((b"content-type", b"application/json"),)
+
+OK = Status.SUCCESS
+ERROR = Status.UNKNOWN
+Answered = tuple[Status, int | None]
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What a conforming wallet may do as it likes."""
+
+    bet_replay: Status = OK
+    replay_tells: str = "current"  # or original
+    early_win: str = "credit"  # or refuse
+    early_win_settles: bool = False  # a rollback between early win and bet meets a settled bet
+    unknown_rollback: str = "succeed"  # with a tombstone; or refuse
+    shuns: bool = False  # declines a bet whose rollback it refused before
+    late_bet: Status = ERROR  # the answer to a bet that is rolled back already
+    tombstones_per_player: bool = False
+    zero_bet: str = "accept"  # or decline
+    limit: int | None = None
+    remembers_declined: bool = True
+    declined_rollback: str = "succeed"  # or refuse
+    dead_win: str = "refuse"  # or credit
+    second_win: str = "refuse"  # or credit
+    remembers_refused_wins: bool = False
+    settled_rollback: str = "refuse"  # or succeed, refund, undo
+    foreign_rollback: Status = ERROR
+    conflict: str = "duplicate"  # or stored, error
+    closes_rounds: bool = False
+    strangers: Status = ERROR
+    errors_tell_balance: bool = True
+
+
+CHOICES: dict[str, tuple[object, ...]] = {
+    "bet_replay": (OK, Status.DUPLICATE),
+    "replay_tells": ("current", "original"),
+    "early_win": ("credit", "refuse"),
+    "early_win_settles": (False, True),
+    "unknown_rollback": ("succeed", "refuse"),
+    "shuns": (False, True),
+    "late_bet": tuple(Status),
+    "tombstones_per_player": (False, True),
+    "zero_bet": ("accept", "decline"),
+    "limit": (None, 50),
+    "remembers_declined": (True, False),
+    "declined_rollback": ("succeed", "refuse"),
+    "dead_win": ("refuse", "credit"),
+    "second_win": ("refuse", "credit"),
+    "remembers_refused_wins": (False, True),
+    "settled_rollback": ("refuse", "succeed", "refund", "undo"),
+    "foreign_rollback": (ERROR, OK),
+    "conflict": ("duplicate", "stored", "error"),
+    "closes_rounds": (False, True),
+    "strangers": (ERROR, OK),
+    "errors_tell_balance": (True, False),
+}
+HABITS = st.builds(Habits, **{name: st.sampled_from(values) for name, values in CHOICES.items()})
+
+
+@dataclass
+class Bet:
+    """A bet the wallet keeps: open, settled, refunded or declined."""
+
+    player: str
+    content: tuple[object, ...]
+    amount: int
+    fate: str
+    answer: Answered
+    refund_told: int = 0
+
+
+@dataclass
+class Win:
+    """A win the wallet keeps, credited or refused."""
+
+    player: str
+    reference: str
+    content: tuple[object, ...]
+    amount: int
+    credited: bool
+    answer: Answered
+
+
+def content(callback: Callback) -> tuple[object, ...]:
+    """What must stay the same between replays of a bet or win."""
+    return (callback.player_id, callback.reference_id, callback.round_id, callback.amount, callback.currency)
+
+
+@dataclass
+class Wallet:
+    """A wallet with some habits; mutants override single methods."""
+
+    habits: Habits
+    money: dict[str, int]
+    rewards: frozenset[str] = frozenset({REWARD})
+    bets: dict[str, Bet] = field(default_factory=dict)
+    wins: dict[str, Win] = field(default_factory=dict)
+    # reference -> player -> balance told; the player is "" for tombstones that hold for everyone
+    tombstones: dict[str, dict[str, int]] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+
+    def answer(self, callback: Callback) -> Answered:
+        if callback.player_id not in self.money:
+            return self.stranger(callback)
+        status, told = getattr(self, str(callback.kind))(callback)
+        if status is OK and callback.round_closed and callback.round_id:
+            self.closed.add(callback.round_id)
+        return status, told if status is OK or self.habits.errors_tell_balance else None
+
+    def stranger(self, callback: Callback) -> Answered:
+        if self.habits.strangers is OK and callback.kind is Kind.ROLLBACK and not self.habits.tombstones_per_player:
+            reference = callback.reference_id or ""
+            if reference not in self.bets:
+                self.tombstones.setdefault(reference, {}).setdefault("", 0)
+        return self.habits.strangers, 0
+
+    def now(self, callback: Callback) -> int:
+        return self.money[callback.player_id]
+
+    def balance(self, callback: Callback) -> Answered:
+        return OK, self.now(callback)
+
+    def replayed(self, callback: Callback, status: Status, original: int | None) -> Answered:
+        use_original = self.habits.replay_tells == "original" and original is not None
+        return status, original if use_original else self.now(callback)
+
+    def conflicting(self, callback: Callback, first: Answered) -> Answered:
+        match self.habits.conflict:
+            case "stored":
+                return self.replayed(callback, *first)
+            case "error":
+                return ERROR, self.now(callback)
+            case _:
+                return Status.DUPLICATE, self.now(callback)
+
+    # -- bets
+
+    def buried(self, reference: str, player: str) -> bool:
+        names = self.tombstones.get(reference, {})
+        return player in names or "" in names
+
+    def bet(self, c: Callback) -> Answered:
+        id_ = c.transaction_id or ""
+        known = self.bets.get(id_)
+        if known is None and self.buried(id_, c.player_id):
+            return self.replayed(c, self.habits.late_bet, self.late.setdefault(id_, self.now(c)))
+        if known is None:
+            return self.new_bet(c)
+        if known.content != content(c):
+            return self.conflicting(c, known.answer)
+        if known.fate == "declined":
+            return self.replayed(c, *known.answer)
+        if known.fate == "refunded":
+            return self.replayed(c, self.habits.late_bet, known.answer[1])
+        return self.replayed(c, self.habits.bet_replay, known.answer[1])
+
+    def new_bet(self, c: Callback) -> Answered:
+        id_, amount = c.transaction_id or "", c.amount or 0
+        refusal = self.refusal(c, amount)
+        if refusal is not None:
+            if self.habits.remembers_declined:
+                self.bets[id_] = Bet(c.player_id, content(c), 0, "declined", (refusal, self.now(c)))
+            return refusal, self.now(c)
+        self.debit(c, amount)
+        won = any(w.credited and w.reference == id_ and w.player == c.player_id for w in self.wins.values())
+        self.bets[id_] = Bet(c.player_id, content(c), amount, "settled" if won else "open", (OK, self.now(c)))
+        return OK, self.now(c)
+
+    def refusal(self, c: Callback, amount: int) -> Status | None:
+        if self.habits.closes_rounds and c.round_id in self.closed:
+            return ERROR
+        if self.habits.shuns and c.transaction_id in self.refused:
+            return ERROR
+        if c.is_free:
+            return None if c.reward_id in self.rewards else Status.BONUS
+        if amount == 0 and self.habits.zero_bet == "decline":
+            return ERROR
+        if amount > self.now(c):
+            return Status.INSUFFICIENT_BALANCE
+        if self.habits.limit is not None and amount > self.habits.limit:
+            return Status.BET_LIMIT
+        return None
+
+    def debit(self, c: Callback, amount: int) -> None:
+        self.money[c.player_id] -= amount
+
+    # -- wins
+
+    def win(self, c: Callback) -> Answered:
+        known = self.wins.get(c.transaction_id or "")
+        if known is not None and known.content != content(c):
+            return self.conflicting(c, known.answer)
+        if known is not None and known.credited:
+            return self.replayed(c, OK, known.answer[1])
+        bet = self.bets.get(c.reference_id or "")
+        if bet is not None and bet.player != c.player_id:
+            bet = None
+        if bet is None and self.buried(c.reference_id or "", c.player_id):
+            taken = self.habits.dead_win == "credit"
+        elif bet is None:
+            taken = self.habits.early_win == "credit"
+        elif bet.fate == "settled":
+            taken = self.habits.second_win == "credit"
+        else:
+            taken = bet.fate == "open" or self.habits.dead_win == "credit"
+        return self.credited(c, bet) if taken else self.refused_win(c)
+
+    def credited(self, c: Callback, bet: Bet | None) -> Answered:
+        self.money[c.player_id] += c.amount or 0
+        if bet is not None and bet.fate == "open":
+            bet.fate = "settled"
+        self.keep_win(c, True, (OK, self.now(c)))
+        return OK, self.now(c)
+
+    def refused_win(self, c: Callback) -> Answered:
+        if self.habits.remembers_refused_wins and c.transaction_id not in self.wins:
+            self.keep_win(c, False, (ERROR, self.now(c)))
+        return ERROR, self.now(c)
+
+    def keep_win(self, c: Callback, credited: bool, answer: Answered) -> None:
+        self.wins[c.transaction_id or ""] = Win(
+            c.player_id, c.reference_id or "", content(c), c.amount or 0, credited, answer
+        )
+
+    # -- rollbacks
+
+    def rollback(self, c: Callback) -> Answered:
+        reference = c.reference_id or ""
+        bet = self.bets.get(reference)
+        if self.buried(reference, c.player_id):
+            names = self.tombstones[reference]
+            told = names.get(c.player_id, names.get("") if not self.habits.tombstones_per_player else None)
+            # A tombstone of everyone does not tell one player what another was told.
+            return self.replayed(c, OK, told if c.player_id in names else None)
+        if bet is None:
+            return self.unknown_rollback(c)
+        if bet.player != c.player_id:
+            return self.habits.foreign_rollback, self.now(c)
+        match bet.fate:
+            case "open":
+                return self.refund(c, bet)
+            case "refunded":
+                return self.replayed(c, OK, bet.refund_told)
+            case "declined" if self.habits.declined_rollback == "succeed":
+                bet.fate, bet.refund_told = "refunded", self.now(c)
+                return OK, self.now(c)
+            case "declined":
+                return ERROR, self.now(c)
+            case _:
+                return self.settled_rollback(c, bet)
+
+    def refund(self, c: Callback, bet: Bet) -> Answered:
+        self.money[bet.player] += bet.amount
+        bet.fate, bet.refund_told = "refunded", self.money[bet.player]
+        return OK, self.now(c)
+
+    def settled_rollback(self, c: Callback, bet: Bet) -> Answered:
+        won = sum(w.amount for w in self.wins.values() if w.credited and w.reference == c.reference_id)
+        match self.habits.settled_rollback:
+            case "refund":
+                return self.refund(c, bet)
+            case "undo" if self.now(c) + bet.amount >= won:
+                self.money[bet.player] -= won
+                return self.refund(c, bet)
+            case "succeed":
+                return OK, self.now(c)
+            case _:
+                return ERROR, self.now(c)
+
+    def unknown_rollback(self, c: Callback) -> Answered:
+        reference = c.reference_id or ""
+        won = any(w.credited and w.reference == reference and w.player == c.player_id for w in self.wins.values())
+        if won and self.habits.early_win_settles:
+            return (OK if self.habits.settled_rollback == "succeed" else ERROR), self.now(c)
+        if self.habits.unknown_rollback == "refuse":
+            self.refused.add(reference)
+            return ERROR, self.now(c)
+        names = self.tombstones.setdefault(reference, {})
+        names[c.player_id] = self.now(c)
+        if not self.habits.tombstones_per_player:
+            names[""] = 0
+        return OK, self.now(c)
+
+
+@dataclass
+class InMemoryClient:
+    """Stands in for `OperatorClient`: a wallet answers without any wire."""
+
+    wallet: Wallet
+    profile: Profile = PROFILE
+    spoil: Callable[[dict[str, object]], dict[str, object]] = dict
+
+    def encode(self, callback: Callback, envelope: Envelope = ORDINARY) -> bytes:
+        real = OperatorClient(Endpoint.parse("http://127.0.0.1:1"), self.profile, None)
+        return real.encode(callback, envelope)
+
+    def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:  # noqa: ARG002
+        started = time.monotonic()
+        status, told = (ERROR, None) if defect is not None else self.wallet.answer(callback)
+        fields: dict[str, object] = {
+            "status": status.value,
+            "requestId": callback.request_id,
+            "clientPlayerId": callback.player_id,
+        }
+        if told is not None:
+            fields |= {"currency": "EUR", "balance": told}
+        body = json.dumps(self.profile.to_wire(self.spoil(fields))).encode()
+        return Exchange(callback, "/", (), b"", Reply(200, HEADERS, body), started, time.monotonic(), defect)
+
+
+def provider_of(wallet: Wallet) -> Provider:
+    """A provider that plays against a wallet in memory."""
+    return Provider(InMemoryClient(wallet), PLAYERS, (REWARD,))  # type: ignore[arg-type]
