@@ -25,7 +25,11 @@ def draw(count: int, number: int) -> list[Scenario]:
 
     @seed(number)
     @settings(
-        max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(scenarios(Funds(10**12, 10**12, players=2, reward=True)))
     def collect(scenario: Scenario) -> None:

@@ -91,7 +91,7 @@ def _wins(funds: Funds) -> st.SearchStrategy[int]:
 
 @st.composite
 def _plans(draw: st.DrawFn, funds: Funds) -> tuple[BetPlan, ...]:
-    plans = []
+    plans: list[BetPlan] = []
     wins, stakes = _wins(funds), _stakes(funds)
     for _ in range(draw(st.integers(1, 4))):
         if plans and draw(st.integers(0, 4)) == 0:

@@ -200,52 +200,60 @@ class Connection:
         return self._read(deadline, reset)
 
     def _read(self, deadline: float, reset: str | None) -> Reply:
-        assert self._socket is not None  # noqa: S101 - exchange() has opened it
         head: h11.Response | None = None
         body = bytearray()
-        interim = 0
-
-        def ended(failure: Failure | None, detail: str = "") -> Reply:
-            status = head.status_code if head else None
-            return Reply(status, tuple(head.headers) if head else (), bytes(body), failure, detail)
-
         while True:
-            try:
-                event = self._protocol.next_event()
-            except h11.RemoteProtocolError as error:
-                failure = Failure.NOT_HTTP if head is None else Failure.INCOMPLETE
-                return ended(failure, str(error))
-            if event is h11.NEED_DATA:
-                if time.monotonic() >= deadline:
-                    return ended(Failure.TIMEOUT)
-                try:
-                    self._socket.settimeout(_remaining(deadline))
-                    data = self._socket.recv(_READ)
-                except TimeoutError:
-                    return ended(Failure.TIMEOUT)
-                except OSError as error:
-                    return ended(Failure.RESET if head is None else Failure.INCOMPLETE, str(error))
-                nothing_yet = head is None and not self._protocol.trailing_data[0] and not data
-                if nothing_yet and interim == 0:
-                    return ended(Failure.RESET if reset else Failure.CLOSED, reset or "")
-                self._protocol.receive_data(data)
-            elif isinstance(event, h11.InformationalResponse):
-                interim += 1
-                if interim > _INTERIM_REPLIES:
-                    return ended(Failure.NOT_HTTP, "interim replies without end")
-            elif isinstance(event, h11.Response):
+            event, problem = self._next_event(deadline, reset, started=head is not None)
+            if isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > BODY_LIMIT:
-                    return ended(Failure.TOO_LARGE)
+                    problem = (Failure.TOO_LARGE, "")
+            elif event is not None:
+                # EndOfMessage, or the end of something that was no reply.
+                if head is not None and not self._protocol.trailing_data[0]:
+                    return _decoded(Reply(head.status_code, tuple(head.headers), bytes(body)))
+                problem = (Failure.NOT_HTTP if head is None else Failure.TRAILING, "")
+            if problem is not None:
+                status, headers = (head.status_code, tuple(head.headers)) if head else (None, ())
+                return Reply(status, headers, bytes(body), *problem)
+
+    def _next_event(
+        self, deadline: float, reset: str | None, *, started: bool
+    ) -> tuple[object, tuple[Failure, str] | None]:
+        """The next event that tells something of the reply, or the problem that ends it."""
+        interim = 0
+        while True:
+            try:
+                event = self._protocol.next_event()
+            except h11.RemoteProtocolError as error:
+                return None, (Failure.INCOMPLETE if started else Failure.NOT_HTTP, str(error))
+            if isinstance(event, h11.InformationalResponse):
+                interim += 1
+                if interim > _INTERIM_REPLIES:
+                    return None, (Failure.NOT_HTTP, "interim replies without end")
+            elif event is h11.NEED_DATA:
+                if problem := self._receive(deadline, reset, started=started or interim > 0):
+                    return None, problem
             else:
-                # EndOfMessage, or ConnectionClosed / PAUSED after something that was no reply.
-                if head is None:
-                    return ended(Failure.NOT_HTTP)
-                if self._protocol.trailing_data[0]:
-                    return ended(Failure.TRAILING)
-                return _decoded(ended(None))
+                return event, None
+
+    def _receive(self, deadline: float, reset: str | None, *, started: bool) -> tuple[Failure, str] | None:
+        assert self._socket is not None  # noqa: S101 - exchange() has opened it
+        if time.monotonic() >= deadline:
+            return Failure.TIMEOUT, ""
+        try:
+            self._socket.settimeout(_remaining(deadline))
+            data = self._socket.recv(_READ)
+        except TimeoutError:
+            return Failure.TIMEOUT, ""
+        except OSError as error:
+            return Failure.INCOMPLETE if started else Failure.RESET, str(error)
+        if not data and not started and not self._protocol.trailing_data[0]:
+            return (Failure.RESET, reset) if reset else (Failure.CLOSED, "")
+        self._protocol.receive_data(data)
+        return None
 
     def _reusable(self) -> bool:
         if self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:

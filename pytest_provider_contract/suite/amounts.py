@@ -44,13 +44,18 @@ def beyond(contract_check: SuiteCheck, bound: int) -> None:
     if not contract_check.run.funds().allow_large:
         contract_check.not_tested("large stakes are limited by --operator-max-stake or by the operator")
     plan = scenario(
-        [BetPlan(1, bound + 4), BetPlan(bound + 1), BetPlan(2, 0), BetPlan(bound + 1)],
+        [BetPlan(1, bound + 4), BetPlan(bound + 1), *[BetPlan(1)] * 3, BetPlan(bound + 1)],
         bet(0),
         win(0, focus=True),
-        bet(2),
-        bet(1, focus=True),
-        rollback(1),
+        # One of two neighbouring balances is odd, and doubles that large are even.
+        bet(2, focus=True),
         bet(3),
+        bet(4),
+        rollback(4),
+        bet(1),
+        rollback(1),
+        bet(5),
+        win(5),
         win(2),
         win(3),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_provider_contract.profile import Kind
-from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, balance, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, balance, bet, rollback, scenario, win
 from pytest_provider_contract.session import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
@@ -50,7 +52,7 @@ OVERSIZED = {Kind.BET: ("9223372036854775808", "1e400", "1" + "0" * 400)}
 
 def damaged(callback: Kind, damage: Damage) -> Scenario:
     """The damaged callback between sound ones, about a bet of its own."""
-    how = {"damage": damage, "focus": True}
+    how: dict[str, Any] = {"damage": damage, "focus": True}
     match callback:
         case Kind.BALANCE:
             return scenario([], balance(), balance(0, **how), balance())
@@ -60,11 +62,6 @@ def damaged(callback: Kind, damage: Damage) -> Scenario:
             return scenario(BetPlan(100, 150), bet(), win(**how), balance())
         case Kind.ROLLBACK:
             return scenario(BetPlan(100), bet(), rollback(**how), balance())
-
-
-def step_of(callback: Kind) -> Step:
-    """The callback as it should be."""
-    return balance() if callback is Kind.BALANCE else Step(callback, 0)
 
 
 @rule("REPLY-02")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_provider_contract.callbacks import Spelling
@@ -68,7 +70,7 @@ def test_another_scheme(contract_check: SuiteCheck, callback: Kind) -> None:
 @pytest.mark.parametrize("spelling", list(Spelling))
 def test_spellings_of_the_body(contract_check: SuiteCheck, spelling: Spelling) -> None:
     bets = [BetPlan(131, 77), BetPlan(59)]
-    how = {"spelling": spelling, "focus": True}
+    how: dict[str, Any] = {"spelling": spelling, "focus": True}
     steps = (balance(**how), bet(0, **how), win(0, **how), bet(1), rollback(1, **how))
     contract_check(scenario(bets, *steps, rule="SIG-06", via="BET-01"))
 
@@ -77,7 +79,7 @@ def test_spellings_of_the_body(contract_check: SuiteCheck, spelling: Spelling) -
 @pytest.mark.parametrize("case", ["lower", "upper"])
 def test_letter_case_of_the_header(contract_check: SuiteCheck, case: str) -> None:
     bets = [BetPlan(131, 77), BetPlan(59)]
-    how = {"header_case": case, "focus": True}
+    how: dict[str, Any] = {"header_case": case, "focus": True}
     steps = (balance(**how), bet(0, **how), win(0, **how), bet(1), rollback(1, **how))
     contract_check(scenario(bets, *steps, rule="SIG-07", via="BET-01"))
 
