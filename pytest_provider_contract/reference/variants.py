@@ -43,7 +43,7 @@ class Variant:
         name: In kebab-case.
         kind: Whether it breaks the contract or keeps to it in another way.
         sentence: What it does.
-        rules: Ids of the rules that a fault breaks, the most telling first.
+        rules: Ids of the rules that a fault breaks: the first is the one to report, the others suffer with it.
         part: The class that takes the place of its base.
     """
 

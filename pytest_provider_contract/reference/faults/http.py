@@ -121,7 +121,7 @@ class Http500OnNullField(Gateway):
         return super()._status(request, reply)
 
 
-@fault("http-401-on-bad-signature", "REPLY-01", "SIG-01", "SIG-03")
+@fault("http-401-on-bad-signature", "REPLY-01")
 class Http401OnBadSignature(Gateway):
     """A wrong or missing signature gets HTTP 401."""
 
@@ -129,7 +129,7 @@ class Http401OnBadSignature(Gateway):
         return super()._status(request, reply) if self._is_authentic(request) else 401
 
 
-@fault("http-404-on-unknown-player", "REPLY-01", "PLAYER-03")
+@fault("http-404-on-unknown-player", "REPLY-01")
 class Http404OnUnknownPlayer(Gateway):
     """An unknown player gets HTTP 404."""
 
@@ -138,8 +138,8 @@ class Http404OnUnknownPlayer(Gateway):
         return 404 if unknown else super()._status(request, reply)
 
 
-@fault("http-404-on-unknown-bet", "REPLY-01", "ORDER-01", "SEQ-01")
-class Http404OnUnknownBet(Gateway):
+@fault("http-404-on-refused-win", "REPLY-01")
+class Http404OnRefusedWin(Gateway):
     """A win that is refused, as of an unknown bet, gets HTTP 404."""
 
     def _status(self, request: Request, reply: Reply) -> int:
@@ -156,35 +156,35 @@ class _StatusOf(Gateway):
         return self.answers.get((request.name, reply.status), super()._status(request, reply))
 
 
-@fault("http-402-on-insufficient-balance", "REPLY-01", "BET-03", "SEQ-01")
+@fault("http-402-on-insufficient-balance", "REPLY-01")
 class Http402OnInsufficientBalance(_StatusOf):
     """A bet above the balance gets HTTP 402."""
 
     answers: ClassVar = {("bet", INSUFFICIENT_BALANCE): 402}
 
 
-@fault("http-409-on-duplicate", "REPLY-01", "IDEM-03", "SEQ-01")
+@fault("http-409-on-duplicate", "REPLY-01")
 class Http409OnDuplicate(_StatusOf):
     """A duplicate transaction gets HTTP 409."""
 
     answers: ClassVar = {("bet", DUPLICATE_TRANSACTION): 409, ("win", DUPLICATE_TRANSACTION): 409}
 
 
-@fault("http-201-on-bet", "REPLY-01", "SEQ-01")
+@fault("http-201-on-bet", "REPLY-01")
 class Http201OnBet(_StatusOf):
     """An accepted bet gets HTTP 201."""
 
     answers: ClassVar = {("bet", SUCCESS): 201}
 
 
-@fault("http-202-on-win", "REPLY-01", "SEQ-01")
+@fault("http-202-on-win", "REPLY-01")
 class Http202OnWin(_StatusOf):
     """A win gets HTTP 202."""
 
     answers: ClassVar = {("win", SUCCESS): 202}
 
 
-@fault("http-204-on-rollback", "REPLY-01", "REPLY-04", "SEQ-01")
+@fault("http-204-on-rollback", "REPLY-01", "REPLY-04")
 class Http204OnRollback(Gateway):
     """A rollback gets HTTP 204 without a body."""
 
@@ -192,7 +192,7 @@ class Http204OnRollback(Gateway):
         return Response(204, [], b"") if request.name == "rollback" else super()._response(request, reply)
 
 
-@fault("http-500-on-rollback-of-unknown", "REPLY-01", "ROLLBACK-04", "SEQ-01")
+@fault("http-500-on-rollback-of-unknown", "REPLY-01")
 class Http500OnRollbackOfUnknown(Gateway):
     """A rollback of a bet that is not there gets HTTP 500."""
 
@@ -208,7 +208,7 @@ class Http500OnRollbackOfUnknown(Gateway):
         return super()._status(request, reply)
 
 
-@fault("http-302-on-balance", "REPLY-01", "BALANCE-01")
+@fault("http-302-on-balance", "REPLY-01")
 class Http302OnBalance(Gateway):
     """A balance gets HTTP 302 to a page for logging in, as behind an admin's guard."""
 
@@ -229,7 +229,7 @@ class Http307ToTrailingSlash(Gateway):
         return super().serve(method, path.removesuffix("/"), headers, body)
 
 
-@fault("http-429-when-busy", "REPLY-01", "SEQ-01")
+@fault("http-429-when-busy", "REPLY-01")
 class Http429WhenBusy(Gateway):
     """More than four callbacks at once get HTTP 429."""
 

@@ -204,7 +204,7 @@ class BetReplayDebitsAgainAfterItsRollback(LaxWallet):
             super()._repeated_bet(bet, record, account)
 
 
-@fault("bet-replay-checked-against-balance", "IDEM-01", "SEQ-01")
+@fault("bet-replay-checked-against-balance", "SEQ-01", "IDEM-01")
 class BetReplayCheckedAgainstBalance(Wallet):
     """A retry of an accepted bet gets INSUFFICIENT_BALANCE_ERROR if the rest would not pay for it again."""
 
@@ -266,7 +266,7 @@ class ConflictingWinCredits(LaxWallet):
             self._move(win, account, win.amount)
 
 
-@fault("win-and-bet-share-no-ids", "IDEM-04", "IDEM-03")
+@fault("win-and-bet-share-no-ids", "IDEM-04")
 class WinAndBetShareNoIds(Wallet):
     """A bet's transactionId may come again as a win's, which is credited."""
 

@@ -153,7 +153,7 @@ class WinsOnlyOldestFirst(LaxWallet):
             raise DeclinedError(UNKNOWN)
 
 
-@fault("win-zero-leaves-bet-open", "WIN-02", "ROLLBACK-09")
+@fault("win-zero-leaves-bet-open", "ROLLBACK-09", "WIN-02")
 class WinZeroLeavesBetOpen(Wallet):
     """A win of amount 0 succeeds but does not settle its bet, which a rollback then refunds."""
 

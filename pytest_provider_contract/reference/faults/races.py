@@ -168,7 +168,7 @@ class _Busy(LaxWallet):
         raise NotImplementedError
 
 
-@fault("http-500-when-busy", "REPLY-01", "SEQ-01")
+@fault("http-500-when-busy", "REPLY-01")
 class Http500WhenBusy(Gateway):
     """Two callbacks at once: the second finds the database locked and gets HTTP 500."""
 

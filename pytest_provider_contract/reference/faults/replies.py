@@ -272,7 +272,7 @@ class BalanceInMajorUnits(_BalanceAs):
         return balance // 100
 
 
-@fault("balance-null-in-errors", "REPLY-05", "REPLY-09")
+@fault("balance-null-in-errors", "REPLY-09", "REPLY-05")
 class BalanceNullInErrors(Gateway):
     """Error replies have a balance that is null."""
 
@@ -368,7 +368,7 @@ class BetReplayReportsSecondDebit(Wallet):
         return reply
 
 
-@fault("error-reports-balance-0", "REPLY-09", "SEQ-01")
+@fault("error-reports-balance-0", "SEQ-01")
 class ErrorReportsBalance0(Wallet):
     """An error reply has a balance of 0."""
 
@@ -377,7 +377,7 @@ class ErrorReportsBalance0(Wallet):
         return reply if account is None else replace(reply, balance=0)
 
 
-@fault("declined-bet-reports-debit", "REPLY-09", "SEQ-01")
+@fault("declined-bet-reports-debit", "SEQ-01")
 class DeclinedBetReportsDebit(Wallet):
     """A bet above the balance is declined with the balance that it would have left, below zero."""
 

@@ -260,20 +260,6 @@ class RollbackAfterRefusalRefundsNothing(Wallet):
             super()._refund(rollback, record, account)
 
 
-@fault("refused-rollback-buries-and-debits", "ROLLBACK-06", "SEQ-01")
-class RefusedRollbackBuriesAndDebits(LaxWallet):
-    """A rollback of an unknown bet gets an error; the late bet is debited, but no rollback finds it any more."""
-
-    _refused: ClassVar[set[str]] = set()
-
-    def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
-        self._refused.add(rollback.bet_id)
-        raise DeclinedError(UNKNOWN)
-
-    def _find_rolled_back(self, rollback: Rollback) -> BetRecord | None:
-        return None if rollback.bet_id in self._refused else super()._find_rolled_back(rollback)
-
-
 @fault("rollback-of-unknown-refunds-last-bet", "ROLLBACK-04", "SEQ-01")
 class RollbackOfUnknownRefundsLastBet(LaxWallet):
     """A rollback of an unknown bet refunds the player's last open bet instead."""
