@@ -94,6 +94,8 @@ class Endpoint:
             raise ValueError("a base URL has neither query nor fragment")
         if any(c.isspace() or not c.isprintable() for c in url) or not url.isascii():
             raise ValueError("a URL has no white space and only ASCII characters")
+        if parts.port == 0:
+            raise ValueError("port 0 is nobody's")
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
 
@@ -243,6 +245,7 @@ class Connection:
         assert self._socket is not None  # noqa: S101 - exchange() has opened it
         if time.monotonic() >= deadline:
             return Failure.TIMEOUT, ""
+        started = started or bool(self._protocol.trailing_data[0])
         try:
             self._socket.settimeout(_remaining(deadline))
             data = self._socket.recv(_READ)
@@ -250,7 +253,7 @@ class Connection:
             return Failure.TIMEOUT, ""
         except OSError as error:
             return Failure.INCOMPLETE if started else Failure.RESET, str(error)
-        if not data and not started and not self._protocol.trailing_data[0]:
+        if not data and not started:
             return (Failure.RESET, reset) if reset else (Failure.CLOSED, "")
         self._protocol.receive_data(data)
         return None
@@ -300,6 +303,7 @@ def _decoded(reply: Reply) -> Reply:
         return Reply(reply.status, reply.headers, reply.body, Failure.ENCODING, str(error))
     if decoder.unconsumed_tail:
         return Reply(reply.status, reply.headers, body, Failure.TOO_LARGE)
-    if not decoder.eof:
-        return Reply(reply.status, reply.headers, body, Failure.ENCODING, "the compressed body ends too early")
+    if not decoder.eof or decoder.unused_data:
+        detail = "bytes follow the compressed body" if decoder.eof else "the compressed body ends too early"
+        return Reply(reply.status, reply.headers, body, Failure.ENCODING, detail)
     return Reply(reply.status, reply.headers, body)

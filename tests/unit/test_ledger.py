@@ -94,7 +94,7 @@ def told(scenario: Scenario, habits: Habits) -> str:
 
 
 class TestNoFalseAlarm:
-    @settings(QUIET, max_examples=N(500))
+    @settings(QUIET, max_examples=N(200))
     @given(HABITS, wild_scenarios())
     def test_every_honest_wallet_is_explained_in_any_order(self, habits: Habits, scenario: Scenario) -> None:
         wallet = Wallet(habits, {"alice": 100, "bob": 80})
@@ -106,7 +106,7 @@ class TestNoFalseAlarm:
             if index in performance.balances
         }
 
-    @settings(QUIET, max_examples=N(300))
+    @settings(QUIET, max_examples=N(120))
     @given(HABITS, scenarios(Funds(1000, 200, players=2, reward=True)))
     def test_every_honest_wallet_is_explained_in_generated_scenarios(self, habits: Habits, scenario: Scenario) -> None:
         wallet = Wallet(habits, {"alice": 1000, "bob": 1000})
@@ -537,7 +537,7 @@ def expected_money(state: State, revoked: int) -> int:
 
 
 class TestRelation:
-    @settings(QUIET, max_examples=N(300))
+    @settings(QUIET, max_examples=N(120))
     @given(st.lists(callbacks(), max_size=14), st.data())
     def test_money_is_kept_on_every_path(self, sent: list[Callback], data: st.DataObject) -> None:
         ledger = Ledger({"alice": "EUR", "bob": "EUR"})
@@ -562,7 +562,7 @@ class TestRelation:
             state = taken.state
             assert sum(state.balances.values()) == expected_money(state, revoked)
 
-    @settings(QUIET, max_examples=N(150))
+    @settings(QUIET, max_examples=N(60))
     @given(st.lists(callbacks(), max_size=6))
     def test_equal_states_hash_alike_and_mapping_order_does_not_count(self, sent: list[Callback]) -> None:
         ledger = Ledger({"alice": "EUR", "bob": "EUR"})
