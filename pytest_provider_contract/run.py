@@ -30,6 +30,7 @@ _DIRECTED_SHARE = 0.6
 _GENERATED_SHARE = 0.2
 _CHUNKS = 20
 _SLOW_P95_MS = 1000
+_SLOW_MEDIAN_MS = 25
 
 
 class NotTestedError(Exception):
@@ -138,20 +139,24 @@ class ContractRun:
     def cases(self, cases: Iterable[_T]) -> Iterator[_T]:
         """All cases on a fast operator; on a slow one the first, and more while time allows."""
         for number, case in enumerate(cases):
-            if number and self.elapsed_s > _DIRECTED_SHARE * self.settings.effort.total_s:
+            if number and self._is_slow() and self.elapsed_s > _DIRECTED_SHARE * self.settings.effort.total_s:
                 return
             yield case
+
+    def _is_slow(self) -> bool:
+        return self._median_ms() > _SLOW_MEDIAN_MS
+
+    def _median_ms(self) -> float:
+        return max(h.percentile_ms(0.5) or 0 for h in self.client.recorder.latency.values())
 
     def generation_s(self, share: float) -> float:
         """Seconds that a generated check may take: its share of what is left, or a minimum."""
         total = self.settings.effort.total_s
         return max((total - self.elapsed_s) * share, _GENERATED_SHARE * total * share)
 
-    def affordable(self, callbacks: int) -> int:
-        """How many of so many callbacks there is time for before the generated checks."""
-        median_ms = max(h.percentile_ms(0.5) or 0 for h in self.client.recorder.latency.values())
-        left_s = _DIRECTED_SHARE * self.settings.effort.total_s - self.elapsed_s
-        return min(callbacks, int(left_s * 1000 / max(median_ms, 0.1)))
+    def affords(self, callbacks: int) -> bool:
+        """Whether so many callbacks fit into a tenth of the effort's time."""
+        return callbacks * self._median_ms() / 1000 < self.settings.effort.total_s / 10
 
     # -- money ------------------------------------------------------------------------------------
 

@@ -241,7 +241,7 @@ class Session:
         """Collect the suite's files whatever names the project's ini wants tests to have."""
         if module_path.parent != SUITE:
             return None
-        return SuiteModule.from_parent(parent, path=module_path)  # type: ignore[no-any-return]
+        return SuiteModule.from_parent(parent, path=module_path)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
