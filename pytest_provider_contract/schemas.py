@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 
+_DRAFT = jsonschema.Draft202012Validator
 _PACKAGE = Path(__file__).parent
 
 
@@ -18,13 +22,32 @@ def schema_directory() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "schemas"
 
 
+def _is_integer(checker: object, instance: object) -> bool:  # noqa: ARG001 - jsonschema calls it so
+    # JSON Schema takes 1.0 for an integer. Here it is none: whoever writes so counts in doubles.
+    return isinstance(instance, int) and not isinstance(instance, bool)
+
+
+def _pattern(
+    validator: object,  # noqa: ARG001 - jsonschema calls it so
+    pattern: str,
+    instance: object,
+    schema: Mapping[str, Any],  # noqa: ARG001 - as above
+) -> Iterator[jsonschema.ValidationError]:
+    # In Python, unlike in JSON Schema, $ matches before a newline at the end too.
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    _DRAFT, {"pattern": _pattern}, type_checker=_DRAFT.TYPE_CHECKER.redefine("integer", _is_integer)
+)
+
+
 @cache
-def validator(name: str) -> jsonschema.Draft202012Validator:
+def validator(name: str) -> Any:
     """The compiled validator of ``schemas/<name>.schema.json``."""
     text = (schema_directory() / f"{name}.schema.json").read_text(encoding="utf-8")
-    return jsonschema.Draft202012Validator(
-        json.loads(text), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-    )
+    return _Validator(json.loads(text), format_checker=_DRAFT.FORMAT_CHECKER)
 
 
 def first_error(name: str, instance: object) -> str | None:
@@ -34,7 +57,10 @@ def first_error(name: str, instance: object) -> str | None:
         name: The schema's file name without ``.schema.json``.
         instance: Parsed JSON.
     """
-    error = next(iter(validator(name).iter_errors(instance)), None)
+    try:
+        error = next(iter(validator(name).iter_errors(instance)), None)
+    except RecursionError:
+        return "nested too deeply"
     if error is None:
         return None
     where = ".".join(str(part) for part in error.absolute_path)
