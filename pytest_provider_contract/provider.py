@@ -232,7 +232,8 @@ class _Play:
 
     def _player(self, index: int) -> Player:
         if index == UNKNOWN_PLAYER:
-            return Player(self._mint("unknown player"), self._mint("unknown session"))
+            # The session is a known one: it must not stand in for the player.
+            return Player(self._mint("unknown player"), self.provider.players[0].session_id)
         return self.provider.players[index]
 
     def _mint(self, *label: object) -> str:

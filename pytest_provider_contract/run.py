@@ -26,6 +26,7 @@ _T = TypeVar("_T")
 NOMINAL_STAKE = 5_000
 _COMFORTABLE = 10 * NOMINAL_STAKE
 _CONFIRMATIONS = 2
+_DRIFT = 1_000_000
 _DIRECTED_SHARE = 0.6
 _GENERATED_SHARE = 0.2
 _CHUNKS = 20
@@ -257,6 +258,12 @@ class ContractRun:
             return None
         return self.provider.known[index] - start
 
+    def _surplus(self, index: int) -> int:
+        if index not in self.provider.known:
+            self.provider.balance(index)
+        start = self._start_balances[index]
+        return self.provider.known.get(index, start) - start
+
     # -- judging ----------------------------------------------------------------------------------
 
     def expect(self, plan: Scenario, *, exact_amounts: bool = False) -> Performance:
@@ -338,6 +345,10 @@ class ContractRun:
 
     def _retried(self, plan: Scenario) -> Performance | None:
         try:
+            # Money that an earlier try left behind must not become part of the evidence.
+            for index in range(plan.players):
+                if index in self._start_balances and self._surplus(index) not in range(-_DRIFT, _DRIFT):
+                    self._restore(index, self._start_balances[index])
             return self.provider.play(plan)
         except OperatorGoneError as error:
             self.results.gone = str(error)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pytest_provider_contract.callbacks import Spelling
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step
 
+_LONG_PART = 8
 _SIMPLE_AMOUNTS = (1, 10, 100, 1000)
 
 
@@ -22,6 +23,7 @@ def simpler(scenario: Scenario) -> Iterator[Scenario]:
     Whole bets are left out before single steps, and nothing is reworded before no step can be
     left out: fewer callbacks matter most to whoever reads the result.
     """
+    yield from _with_long_parts_left_out(scenario)
     yield from _with_fewer_bets(scenario)
     for position in reversed(range(len(scenario.steps))):
         yield scenario.without(position)
@@ -31,6 +33,16 @@ def simpler(scenario: Scenario) -> Iterator[Scenario]:
     for index, plan in scenario.used_bets().items():
         for other in _plainer_plans(plan):
             yield replace(scenario, bets=(*scenario.bets[:index], other, *scenario.bets[index + 1 :]))
+
+
+def _with_long_parts_left_out(scenario: Scenario) -> Iterator[Scenario]:
+    # Halves, quarters and so on, as long as that is quicker than one step after the other.
+    steps = len(scenario.steps)
+    size = steps // 2
+    while size >= _LONG_PART:
+        for start in range(0, steps, size):
+            yield scenario.without(*range(start, min(start + size, steps)))
+        size //= 2
 
 
 def _with_fewer_bets(scenario: Scenario) -> Iterator[Scenario]:
