@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,9 +103,9 @@ class Profile:
         return {self.fields.get(name, name): value for name, value in fields.items()}
 
     def from_wire(self, fields: Mapping[str, object]) -> dict[str, object]:
-        """Rename wire fields to their contract names; others stay as they are."""
+        """Rename wire fields to their contract names; others stay, but for a name that would be taken for one."""
         back = {wire: name for name, wire in self.fields.items()}
-        return {back.get(name, name): value for name, value in fields.items()}
+        return {back.get(name, name): v for name, v in fields.items() if name in back or name not in self.fields}
 
     def status(self, wire: str) -> Status | None:
         """The contract status of a status on the wire, or None for an unknown spelling."""
@@ -138,7 +139,7 @@ def _merged(name_or_file: str, seen: tuple[str, ...]) -> dict[str, Any]:
             f"profile {name_or_file!r} can't be read ({error.strerror}); bundled profiles: {bundled}; "
             "a file of your own ends in .toml"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"profile {name_or_file!r} is not valid TOML: {error}") from None
     base = data.pop("extends", None)
     if base is None:
@@ -163,6 +164,9 @@ def _build(data: dict[str, Any], origin: str) -> Profile:
         wire = list(data[table].values())
         if twice := sorted({w for w in wire if wire.count(w) > 1}):
             raise ProfileError(f"profile {origin!r}: {table} uses the wire name {twice[0]!r} twice")
+    numbers = [call["deadline_s"] for call in data["callbacks"].values()]
+    if not all(map(math.isfinite, [*numbers, data["retry"]["first_delay_s"], data["retry"]["factor"]])):
+        raise ProfileError(f"profile {origin!r}: a number of seconds must be finite")
     paths = [call["path"] for call in data["callbacks"].values()]
     if len(set(paths)) < len(paths):
         raise ProfileError(f"profile {origin!r}: two callbacks have the same path")

@@ -236,6 +236,8 @@ def _step(data: Mapping[str, Any]) -> Step:
         read["forgery"] = Forgery(read["forgery"])
     if read.get("spelling"):
         read["spelling"] = Spelling(read["spelling"])
-    if read.get("damage"):
+    if read.get("damage") is not None:
         read["damage"] = Damage(**read["damage"])
+        if max(read["damage"].raw or " ") > "\xff":
+            raise ScenarioError("this is no recorded scenario: a character of a raw body is no byte")
     return Step(**read)

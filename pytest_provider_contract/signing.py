@@ -190,6 +190,8 @@ def _pem(where: str) -> bytes:
             raise SigningKeyError(f"the environment variable {where[4:]} of --operator-key is not set")
         # CI systems often store a multi-line secret with literal \n.
         return value.replace("\\n", "\n").encode()
+    if "-----BEGIN" in where:
+        raise SigningKeyError("--operator-key takes a file or env:NAME, not the key itself")
     try:
         return Path(where).read_bytes()
     except OSError as error:

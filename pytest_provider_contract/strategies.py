@@ -75,9 +75,11 @@ def _stakes(funds: Funds) -> st.SearchStrategy[tuple[int, bool]]:
     most = max(1, min(funds.balance // 5, funds.max_stake))
     ordinary = st.integers(1, min(most, 100_000)).map(lambda n: (n, False))
     whole = st.sampled_from([(0, True), (1, True)])
-    choices = [ordinary] * 7 + [whole, st.just((0, False))]
+    choices = [ordinary] * 7 + [st.just((0, False))]
+    if funds.max_stake >= funds.balance:
+        choices.append(whole)
     if funds.large:
-        choices.append(st.integers(LARGE, LARGE + 1000).map(lambda n: (n, False)))
+        choices.append(st.integers(LARGE, min(LARGE + 1000, funds.max_stake)).map(lambda n: (n, False)))
     return st.one_of(choices)
 
 
