@@ -68,7 +68,9 @@ class StoredReplies(BetReplayAfterRollbackSucceeds):
                 key = callback.bet_id
             case _:
                 return reply
-        balance = self._store.stored(type(callback).__name__, key, reply.balance or 0)
+        # By player too: two players may well roll back the same unknown bet.
+        kind = f"{type(callback).__name__} of {callback.player_id}"
+        balance = self._store.stored(kind, key, reply.balance or 0)
         return Reply(reply.status, reply.request_id, reply.player_id, reply.currency, balance)
 
 
