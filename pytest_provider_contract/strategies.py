@@ -87,7 +87,7 @@ def _wins(funds: Funds) -> st.SearchStrategy[int]:
     most = max(1, min(funds.max_stake, 100_000))
     choices = [st.just(0), st.integers(1, most), st.integers(1, most)]
     if funds.large:
-        choices.append(st.integers(LARGE, LARGE + 1000))
+        choices.append(st.integers(LARGE, min(LARGE + 1000, funds.max_stake)))
     return st.one_of(choices)
 
 

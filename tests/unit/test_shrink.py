@@ -1,0 +1,176 @@
+"""Shrinking: down to the known minimum, and no worse than trying everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import pytest
+from honest_wallets import OK, Answered, Bet, Habits, Wallet, provider_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_provider_contract.callbacks import Callback, Spelling
+from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
+from pytest_provider_contract.shrink import shrink, simpler
+from pytest_provider_contract.strategies import Funds, scenarios
+
+QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FUNDS = Funds(10_000, 10_000, players=2)
+LONG = Scenario(
+    (BetPlan(777, 123), BetPlan(999, 55, player=1, round=1), BetPlan(0, of_balance=True)),
+    (
+        balance(),
+        bet(0),
+        bet(1),
+        win(1, closed=False),
+        bet(0, spelling=Spelling.ESCAPED),
+        rollback(0, 3, closed=False),
+        bet(2),
+        balance(1),
+        rollback(0, 4, wait_ms=30),
+        win(2),
+    ),
+)
+
+
+def sends(*wanted: Kind) -> Callable[[Scenario], bool]:
+    """Whether these callbacks of one bet are sent in this order, with others in between."""
+
+    def about(steps: list[Kind]) -> bool:
+        rest = iter(steps)
+        return all(kind in rest for kind in wanted)
+
+    def fails(value: Scenario) -> bool:
+        return any(about([s.send for s in value.steps if s.bet == index]) for index in range(len(value.bets)))
+
+    return fails
+
+
+class TestMinimum:
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            (Kind.BET,),
+            (Kind.BET, Kind.BET),
+            (Kind.BET, Kind.ROLLBACK, Kind.ROLLBACK),
+            (Kind.BET, Kind.WIN),
+            (Kind.ROLLBACK,),
+        ],
+    )
+    def test_only_the_steps_that_matter_are_left(self, wanted: tuple[Kind, ...]) -> None:
+        found = shrink(LONG, sends(*wanted))
+        assert tuple(s.send for s in found.steps) == wanted
+        assert len(found.used_bets()) == 1
+        plain = {(s.closed, s.spelling, s.attempt, s.wait_ms, s.player) for s in found.steps}
+        assert plain == {(True, Spelling.COMPACT, 0, 0, None)}
+        [plan] = found.used_bets().values()
+        assert (plan.win, plan.player, plan.round, plan.of_balance) == (0, 0, 0, False)
+        assert plan.stake in (0, 1)
+
+    def test_amounts_become_simple(self) -> None:
+        found = shrink(LONG, lambda s: any(p.stake > 60 and p.win >= 50 for p in s.used_bets().values()))
+        [plan] = found.used_bets().values()
+        assert (plan.stake, plan.win) == (100, 55)
+
+    def test_what_matters_stays(self) -> None:
+        found = shrink(LONG, lambda s: any(x.spelling is Spelling.ESCAPED for x in s.steps))
+        assert found.steps == (bet(0, spelling=Spelling.ESCAPED),)
+        found = shrink(LONG, lambda s: len({x.attempt for x in s.steps if x.send is Kind.ROLLBACK}) > 1)
+        assert [x.send for x in found.steps] == [Kind.ROLLBACK, Kind.ROLLBACK]
+        assert len({x.attempt for x in found.steps}) == 2
+        found = shrink(LONG, lambda s: balance(1) in s.steps)
+        assert found.steps == (balance(1),)
+
+    def test_never_is_left_as_it_was(self) -> None:
+        assert shrink(LONG, lambda _: False) is LONG
+
+    def test_always_ends_with_one_plain_step(self) -> None:
+        assert len(shrink(LONG, lambda _: True).steps) == 1
+
+    def test_nothing_is_tried_twice_and_the_tries_are_few(self) -> None:
+        tried: list[Scenario] = []
+        wanted = sends(Kind.BET, Kind.ROLLBACK, Kind.ROLLBACK)
+        shrink(LONG, lambda s: tried.append(s) or wanted(s))  # type: ignore[func-returns-value]
+        assert len(tried) == len(set(tried)) < 100
+        assert LONG not in tried
+        assert all(s.steps for s in tried)
+
+
+class TestAgainstBruteForce:
+    @settings(QUIET, max_examples=40)
+    @given(scenarios(FUNDS), st.lists(st.sampled_from(Kind), min_size=1, max_size=3))
+    def test_no_shorter_scenario_fails(self, value: Scenario, wanted: list[Kind]) -> None:
+        fails = sends(*wanted)
+        if not fails(value) or len(value.steps) > 9:
+            return
+        shortest = next(
+            size
+            for size in range(1, len(value.steps) + 1)
+            for kept in combinations(range(len(value.steps)), size)
+            if fails(value.without(*set(range(len(value.steps))) - set(kept)))
+        )
+        assert len(shrink(value, fails).steps) == shortest
+
+    @settings(QUIET, max_examples=50)
+    @given(scenarios(FUNDS))
+    def test_simpler_is_finite_different_and_well_formed(self, value: Scenario) -> None:
+        for other in simpler(value):
+            assert other != value
+            assert len(other.steps) <= len(value.steps)
+            assert other.players <= value.players
+            assert all((step.bet is None) == (step.send is Kind.BALANCE) for step in other.steps)
+            for plan, old in zip(other.bets, value.bets, strict=True):
+                assert plan.stake <= max(old.stake, 1000 if old.of_balance else 0)
+                assert plan.win <= old.win
+
+
+class RefundsAgain(Wallet):
+    def rollback(self, c: Callback) -> Answered:
+        kept: Bet | None = self.bets.get(c.reference_id or "")
+        return self.refund(c, kept) if kept is not None and kept.fate == "refunded" else super().rollback(c)
+
+
+class ForgetsTombstones(Wallet):
+    def buried(self, reference: str, player: str) -> bool:  # noqa: ARG002
+        return False
+
+
+class LosesBetsAfterThree(Wallet):
+    def bet(self, c: Callback) -> Answered:
+        if len(self.bets) > 2:
+            self.bets.clear()
+        return super().bet(c)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "steps"),
+    [
+        (RefundsAgain, (Kind.BET, Kind.ROLLBACK, Kind.ROLLBACK)),
+        (ForgetsTombstones, (Kind.ROLLBACK, Kind.BET)),
+        (LosesBetsAfterThree, (Kind.BET,) * 4),
+    ],
+)
+def test_a_generated_failure_shrinks_to_what_a_person_would_write(
+    mutant: type[Wallet], steps: tuple[Kind, ...]
+) -> None:
+    def broken(value: Scenario) -> str | None:
+        wallet = mutant(Habits(late_bet=OK), {"alice": 10_000, "bob": 10_000})
+        violation = provider_of(wallet).play(value).violation
+        return violation and violation.rule
+
+    found: dict[str, Scenario] = {}
+
+    @settings(QUIET, max_examples=150, derandomize=True)
+    @given(scenarios(FUNDS))
+    def search(value: Scenario) -> None:
+        rule = None if found else broken(value)
+        if rule:
+            found[rule] = value
+
+    search()
+    [(rule, value)] = found.items()
+    small = shrink(value, lambda s: broken(s) == rule)
+    assert tuple(s.send for s in small.steps) == steps
+    assert all(isinstance(s, Step) and s.closed for s in small.steps)
