@@ -66,7 +66,9 @@ def read_answer(exchange: Exchange, profile: Profile) -> Answer | Violation:
     if status is not None:
         fields["status"] = status.value
     if error := first_error("reply", fields) or _missing(exchange, fields):
-        return Violation("REPLY-05", "the fields of a reply, each of its type", error)
+        defect = exchange.defect
+        rule = defect.rule if defect is not None and defect.kind == "unreadable" else "REPLY-05"
+        return Violation(rule, "the fields of a reply, each of its type", error)
     if status is None:
         known = ", ".join(profile.statuses[s] for s in Status if s in profile.callbacks[exchange.kind].statuses)
         return Violation("REPLY-07", f"one of {known}", f"status {shown(wire)}")

@@ -294,7 +294,7 @@ class Ledger:
             yield self._declined(state, bet, frozenset({Status.INSUFFICIENT_BALANCE}), rule)
             yield self._declined(state, bet, frozenset({Status.BET_LIMIT}), None)
         else:
-            yield _still(taken, bet, OK, _sized(amount, "BET-02" if amount == balance else "BET-01"))
+            yield _still(taken, bet, OK, "BET-02" if amount == balance else _sized(amount, "BET-01"))
             yield self._declined(state, bet, frozenset({Status.BET_LIMIT}), None)
         if bet.round_id in state.closed:
             # The provider has promised that no more follows; the wallet may insist on that.

@@ -92,6 +92,7 @@ class _Play:
         self.scenario = scenario
         self.minted: dict[tuple[object, ...], str] = {}
         self.stakes: dict[int, int] = {}
+        self.closing: dict[str, bool] = {}
         self.steps: list[int] = []
         self.exchanges: list[Exchange] = []
         self.judge: Judge | None = None
@@ -135,7 +136,7 @@ class _Play:
         assert self.judge is not None  # noqa: S101 - _open() comes first
         time.sleep(step.wait_ms / 1000)
         for _ in range(_RESENDS):
-            callback = self._callback(step)
+            callback = self._callback(step, position)
             envelope, defect = _dress(step, self.provider.client, callback)
             exchange = self._send(position, callback, envelope, defect)
             violation = self.judge.see(exchange)
@@ -207,7 +208,7 @@ class _Play:
 
     # -- minting --------------------------------------------------------------------------------
 
-    def _callback(self, step: Step) -> Callback:
+    def _callback(self, step: Step, position: int = -1) -> Callback:
         plan = None if step.bet is None else self.scenario.bets[step.bet]
         index = step.player if step.player is not None else plan.player if plan else 0
         player = self._player(index)
@@ -218,9 +219,9 @@ class _Play:
             ordinary,
             transaction_id=self._transaction_id(step),
             reference_id=None if step.send is Kind.BET else self._reference_id(step),
-            round_id=self._mint("round", plan.round if step.conflict != "round" else "another"),
+            round_id=self._mint("round", plan.player, plan.round if step.conflict != "round" else "another"),
             game_id=self._mint("game"),
-            round_closed=None if step.send is Kind.BET else step.closed,
+            round_closed=None if step.send is Kind.BET else self._closes(step, position),
             is_free=True if plan.reward else None,
             reward_id=self._reward(plan.reward) if plan.reward else None,
         )
@@ -248,6 +249,10 @@ class _Play:
         if step.conflict == "bet":
             return self._mint(Kind.BET, "another")
         return self._mint(Kind.WIN if step.of_win else Kind.BET, step.bet)
+
+    def _closes(self, step: Step, position: int) -> bool:
+        # A replay says what the original said.
+        return self.closing.setdefault(self._transaction_id(step), self.scenario.closes(position))
 
     def _reward(self, reward: str) -> str:
         return self.provider.rewards[0] if reward == "granted" and self.provider.rewards else self._mint("reward")

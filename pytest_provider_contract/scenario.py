@@ -145,6 +145,19 @@ class Scenario:
         """The bets that a step refers to, by index."""
         return {step.bet: self.bets[step.bet] for step in self.steps if step.bet is not None}
 
+    def closes(self, position: int) -> bool:
+        """Whether the step at a position may say roundClosed: no other new bet of its round follows.
+
+        Wins and rollbacks may still come, because callbacks overtake each other.
+        """
+        step = self.steps[position]
+        if step.bet is None or not step.closed:
+            return False
+        own = self.bets[step.bet]
+        placed = {s.bet for s in self.steps[:position] if s.send is Kind.BET} | {step.bet}
+        later = {s.bet for s in self.steps[position:] if s.send is Kind.BET} - placed
+        return all((self.bets[b].player, self.bets[b].round) != (own.player, own.round) for b in later if b is not None)
+
     def without(self, *positions: int) -> Scenario:
         """This scenario with some steps left out."""
         return replace(self, steps=tuple(s for i, s in enumerate(self.steps) if i not in positions))

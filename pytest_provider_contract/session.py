@@ -156,11 +156,11 @@ class Session:
                 settings = _start_bundled(settings, resources)
             else:
                 _reach(settings)
+            session = cls(config, settings, resources)
+            session._add_suite()
         except BaseException:
             resources.close()
             raise
-        session = cls(config, settings, resources)
-        session._add_suite()
         return session
 
     @property
@@ -241,19 +241,29 @@ class Session:
         """Collect the suite's files whatever names the project's ini wants tests to have."""
         if module_path.parent != SUITE:
             return None
-        return SuiteModule.from_parent(parent, path=module_path)
+        # Outside the project's root pytest would leave the file out of the ids, so that --lf and
+        # reports could not tell chapters apart.
+        return SuiteModule.from_parent(
+            parent, path=module_path, nodeid=f"pytest_provider_contract/suite/{module_path.name}"
+        )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
         """Check that every chapter is there, leave out what was not asked for, note what stays."""
         chapters = {item.path.stem for item in items if item.path.parent == SUITE}
-        whole = self.with_suite and config.args_source is not None and not _selects_nodes(config)
+        named = set(config.args)
+        whole = all(str(SUITE / f"{name}.py") in named for name in CHAPTER_FILES)
+        whole = whole and not config.getoption("lf", False)
         if whole and (lost := [name for name in CHAPTER_FILES if name not in chapters]):
             raise pytest.UsageError(
                 f"the contract's chapter {lost[0]} was not collected: does an option or conftest ignore {SUITE}?"
             )
         if self.settings.rules is not None:
             self._deselect(config, items)
+        for item in items:
+            # For -k, with a hyphen as the catalogue writes it or an underscore as Python does.
+            for rule in _rules_of(item):
+                item.extra_keyword_matches.update((rule, rule.replace("-", "_")))
         try:
             return (yield)
         finally:
@@ -388,9 +398,11 @@ class Session:
 
     def _refuse_green(self, session: pytest.Session) -> None:
         if self.with_suite and self.selected and not session.config.option.collectonly:
-            missing = self.verdict().missing
-            if missing:
-                self.problems.append(f"not tested, so not proved: {', '.join(missing)}")
+            verdict = self.verdict()
+            if verdict.missing:
+                self.problems.append(f"not tested, so not proved: {', '.join(verdict.missing)}")
+            elif not set(verdict.states.values()) - {"not tested"}:
+                self.problems.append("no rule was tested: the options switch off all that were chosen")
         if self.problems:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -456,10 +468,6 @@ def _same(one: str | Path, other: Path) -> bool:
 def _has_tests(args: Sequence[str]) -> bool:
     # Only an empty folder has nothing of its own to collect; pytest decides about the rest.
     return any(Path(arg.partition("::")[0]).exists() for arg in args)
-
-
-def _selects_nodes(config: pytest.Config) -> bool:
-    return any("::" in arg for arg in config.args)
 
 
 def _relative(path: Path, here: Path) -> Path:

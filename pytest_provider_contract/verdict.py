@@ -40,6 +40,7 @@ class Judge:
     _explanations: dict[State, frozenset[str]] = field(init=False)
     _advisory: set[str] = field(default_factory=set)
     _blamed: str = "BALANCE-01"
+    _mover: str | None = None
 
     def __post_init__(self) -> None:
         self._explanations = {self.state: frozenset()}
@@ -95,6 +96,9 @@ class Judge:
         # A probe that finds the wrong money accuses the callback that moved it.
         if exchange.kind is not Kind.BALANCE or exchange.defect is not None:
             self._blamed = next((branch.rule for _, branch in options if branch.rule), "REPLY-01")
+            self._mover = exchange.callback.player_id
+        elif self._mover in self.ledger.currencies and self._mover != exchange.callback.player_id:
+            return "PLAYER-01"
         return self._blamed
 
     def _count(self, exchange: Exchange, answer: Answer, rules: set[str | None]) -> None:

@@ -19,7 +19,7 @@ def test_a_bet_debits_its_amount(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(1037), bet(), balance(), rollback()),
         scenario(BetPlan(1), bet(), win()),
-        scenario([BetPlan(1237), BetPlan(811)], bet(0), bet(1), balance(), win(0), win(1)),
+        scenario([BetPlan(1237), BetPlan(811, round=1)], bet(0), bet(1), balance(), win(0), win(1)),
     )
 
 

@@ -15,9 +15,10 @@ from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
 from pytest_provider_contract.shrink import shrink, simpler
 from pytest_provider_contract.strategies import Funds, scenarios
+from pytest_provider_contract.wording import describe
 
 QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
-FUNDS = Funds(10_000, 10_000, players=2)
+FUNDS = Funds(10_000, 10_000)
 LONG = Scenario(
     (BetPlan(777, 123), BetPlan(999, 55, player=1, round=1), BetPlan(0, of_balance=True)),
     (
@@ -172,5 +173,5 @@ def test_a_generated_failure_shrinks_to_what_a_person_would_write(
     search()
     [(rule, value)] = found.items()
     small = shrink(value, lambda s: broken(s) == rule)
-    assert tuple(s.send for s in small.steps) == steps
+    assert tuple(s.send for s in small.steps) == steps, describe(small)
     assert all(isinstance(s, Step) and s.closed for s in small.steps)
