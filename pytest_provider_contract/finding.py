@@ -84,8 +84,8 @@ def describe_finding(performance: Performance) -> list[str]:
     if position < 0:
         return ["0 balance"]
     if position >= len(words):
-        player = performance.exchanges[-1].callback.player_id
-        several = f" of player {player}" if performance.scenario.players > 1 else ""
+        probes = performance.steps.count(position)
+        several = f" of player {probes}" if performance.scenario.players > 1 else ""
         return [*words, f"{len(words) + 1} balance{several}"]
     return words[: position + 1]
 

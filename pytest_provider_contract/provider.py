@@ -16,6 +16,8 @@ from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, S
 from pytest_provider_contract.verdict import Judge, opening_balance
 
 _RESENDS = 3
+# An attempt that no scenario uses.
+_TIDYING = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,21 @@ class _Play:
                     break
             else:
                 violation = self._probe(involved)
-        return self._performance(violation)
+        performance = self._performance(violation)
+        self._tidy(performance)
+        return performance
+
+    def _tidy(self, performance: Performance) -> None:
+        """Roll back what was left open, so that no try costs a player money for good."""
+        sent = self.scenario.steps[: max(performance.position + 1, 0)]
+        placed = {step.bet: step for step in sent if step.send is Kind.BET and step.conflict is None}
+        done = {step.bet for step in sent if step.send in (Kind.WIN, Kind.ROLLBACK) and not step.of_win}
+        for index, step in placed.items():
+            if index is None or index in done or step.player == UNKNOWN_PLAYER or step.forgery or step.damage:
+                continue
+            refund = self._callback(Step(Kind.ROLLBACK, index, attempt=_TIDYING))
+            self.provider.client.send(refund)
+            self.provider.known.pop(self.scenario.bets[index].player, None)
 
     def _open(self, involved: range) -> Violation | None:
         provider = self.provider

@@ -291,7 +291,15 @@ class ContractRun:
         self.results.take(performance)
         if self.settings.strict and (broken := sorted(performance.advisory)):
             raise self._violated(performance, broken[0])
+        self._refill(performance)
         return performance
+
+    def _refill(self, performance: Performance) -> None:
+        # A scenario may bet all the money and win little: the next one should find some again.
+        for index, balance in performance.balances.items():
+            start = self._start_balances.get(index, 0)
+            if balance < start // 2:
+                self._restore(index, start)
 
     def _can_go_on(self) -> None:
         if self.results.gone:

@@ -81,7 +81,7 @@ def _plainer_plans(plan: BetPlan) -> Iterator[BetPlan]:
             if amount < plan.stake:
                 yield replace(plan, stake=amount)
     for amount in (0, *_SIMPLE_AMOUNTS):
-        if amount < plan.win:
+        if int(plan.of_balance) <= amount < plan.win:
             yield replace(plan, win=amount)
 
 

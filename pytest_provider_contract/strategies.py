@@ -101,7 +101,9 @@ def _plans(draw: st.DrawFn, funds: Funds) -> tuple[BetPlan, ...]:
             continue
         stake, of_balance = draw(stakes)
         free = draw(st.integers(0, 14))
-        plan = BetPlan(stake, draw(wins), of_balance, draw(st.integers(0, funds.players - 1)), draw(st.integers(0, 1)))
+        # A player who lost everything could not be brought back to the starting balance.
+        prize = max(draw(wins), int(of_balance))
+        plan = BetPlan(stake, prize, of_balance, draw(st.integers(0, funds.players - 1)), draw(st.integers(0, 1)))
         if free == 0 or (free == 1 and funds.reward):
             plan = replace(plan, stake=0, of_balance=False, reward="granted" if free == 1 else "unknown")
         plans.append(plan)

@@ -127,7 +127,9 @@ class Judge:
 def _unexplained(branches: Sequence[Branch], answer: Answer, rule: str) -> Violation:
     rightly = [branch for branch in branches if answer.status in branch.statuses]
     if not rightly:
-        statuses = frozenset(status for branch in branches for status in branch.statuses)
+        # Answers that show nothing, such as an operator's own limit, are left unsaid.
+        telling = [branch for branch in branches if branch.rule] or branches
+        statuses = frozenset(status for branch in telling for status in branch.statuses)
         listed = "an error status" if statuses == ERRORS else "status " + " or ".join(sorted(statuses))
         return Violation(rule, listed, f"status {answer.status}")
     balances = {balance for branch in rightly for balance in branch.balances or ()}

@@ -440,7 +440,7 @@ MUTANTS: list[tuple[type[Wallet], Habits, tuple[BetPlan, ...], tuple[Step, ...],
         "ROLLBACK-05",
     ),
     (RemembersRefusals, REFUSES, ONE, (rollback(0), bet(0), rollback(0)), "ROLLBACK-06"),
-    (RefundsAnothers, Habits(), ONE, (bet(0), rollback(0, 5, player=1)), "PLAYER-04"),
+    (RefundsAnothers, Habits(), ONE, (bet(0), rollback(0, 5, player=1)), "PLAYER-01"),
     (PaysTheCaller, Habits(), ONE, (bet(0), rollback(0, 5, player=1)), "PLAYER-04"),
     (RefundsWins, Habits(), ONE, (bet(0), win(0), rollback(0, 7, of_win=True)), "ROLLBACK-10"),
     (CreditsTwice, Habits(), ONE, (bet(0), win(0), win(0)), "IDEM-02"),
@@ -592,6 +592,22 @@ class TestRelation:
         assert branch.state.balances == {"alice": 60}
         assert repr(state) == told
         assert state.moved("alice", 0).balances is state.balances
+
+    @pytest.mark.parametrize("closer", [Kind.WIN, Kind.ROLLBACK])
+    def test_a_closed_round_may_be_insisted_on_by_refusing_a_bet_and_in_no_other_way(self, closer: Kind) -> None:
+        ledger = Ledger({"alice": "EUR"})
+        about = {"player_id": "alice", "session_id": "s", "timestamp": "t", "round_id": "r1"}
+        closing = Callback(closer, "q", **about, transaction_id="c", reference_id="other", amount=7, round_closed=True)
+        late = Callback(Kind.BET, "q", **about, transaction_id="bet-1", amount=40, currency="EUR")
+        for before in ledger.branches(State({"alice": 100}), closing):
+            statuses = {s for branch in ledger.branches(before.state, late) for s in branch.statuses}
+            closed = before.statuses == {OK}
+            assert statuses == {OK, Status.BET_LIMIT} | ({Status.UNKNOWN} if closed else set())
+            elsewhere = ledger.branches(before.state, replace(late, round_id="r2"))
+            assert Status.UNKNOWN not in {s for branch in elsewhere for s in branch.statuses}
+            win_ = replace(late, kind=Kind.WIN, transaction_id="w", reference_id="bet-1", round_closed=False)
+            taken = next(branch.state for branch in ledger.branches(before.state, late) if branch.statuses == {OK})
+            assert {branch.statuses for branch in ledger.branches(taken, win_)} == {frozenset({OK})}
 
     @pytest.mark.parametrize(
         ("choice", "habits", "steps"),
