@@ -317,6 +317,7 @@ class InMemoryClient:
     wallet: Wallet
     profile: Profile = PROFILE
     spoil: Callable[[dict[str, object]], dict[str, object]] = dict
+    probed: dict[str, int] = field(default_factory=dict)  # the money at the time of the last probe
 
     def encode(self, callback: Callback, envelope: Envelope = ORDINARY) -> bytes:
         real = OperatorClient(Endpoint.parse("http://127.0.0.1:1"), self.profile, None)
@@ -325,6 +326,8 @@ class InMemoryClient:
     def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:  # noqa: ARG002
         started = time.monotonic()
         status, told = (ERROR, None) if defect is not None else self.wallet.answer(callback)
+        if callback.kind is Kind.BALANCE:
+            self.probed = dict(self.wallet.money)
         fields: dict[str, object] = {
             "status": status.value,
             "requestId": callback.request_id,
