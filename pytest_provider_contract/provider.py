@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.checks import Violation
-from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient
+from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient, OperatorGoneError
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange, Player
 from pytest_provider_contract.ledger import Ledger, State
 from pytest_provider_contract.profile import Kind
@@ -115,15 +116,23 @@ class _Play:
 
     def _tidy(self, performance: Performance) -> None:
         """Roll back what was left open, so that no try costs a player money for good."""
-        sent = self.scenario.steps[: max(performance.position + 1, 0)]
-        placed = {step.bet: step for step in sent if step.send is Kind.BET and step.conflict is None}
-        done = {step.bet for step in sent if step.send in (Kind.WIN, Kind.ROLLBACK) and not step.of_win}
-        for index, step in placed.items():
-            if index is None or index in done or step.player == UNKNOWN_PLAYER or step.forgery or step.damage:
+        open_bets: set[int] = set()
+        settled: set[int] = set()
+        for step in self.scenario.steps[: max(performance.position + 1, 0)]:
+            own = step.player is None and step.forgery is None and step.damage is None and step.conflict != "bet"
+            if step.bet is None or not own or step.of_win:
                 continue
+            if step.send is Kind.BET and step.bet not in settled:
+                open_bets.add(step.bet)
+            elif step.send is Kind.WIN:
+                settled.add(step.bet)
+            if step.send is not Kind.BET:
+                open_bets.discard(step.bet)
+        for index in sorted(open_bets):
             refund = self._callback(Step(Kind.ROLLBACK, index, attempt=_TIDYING))
-            self.provider.client.send(refund)
             self.provider.known.pop(self.scenario.bets[index].player, None)
+            with suppress(OperatorGoneError):  # what was found out before still counts
+                self.provider.client.send(refund)
 
     def _open(self, involved: range) -> Violation | None:
         provider = self.provider

@@ -6,9 +6,10 @@ The code shares nothing with the ledger: it moves money, the ledger explains it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient
 from pytest_provider_contract.history import Defect, Exchange, Player
 from pytest_provider_contract.profile import Kind, Profile, Status, load_profile
 from pytest_provider_contract.provider import Provider
-from pytest_provider_contract.transport import Endpoint, Reply
+from pytest_provider_contract.transport import Endpoint, Failure, Reply
 
 PROFILE = load_profile("155io")
 REWARD = "5f0a7c1e-0000-4000-8000-00000000abcd"
@@ -317,6 +318,7 @@ class InMemoryClient:
     wallet: Wallet
     profile: Profile = PROFILE
     spoil: Callable[[dict[str, object]], dict[str, object]] = dict
+    losses: Iterator[str] = field(default_factory=lambda: itertools.repeat("none"))  # or request, reply
     probed: dict[str, int] = field(default_factory=dict)  # the money at the time of the last probe
 
     def encode(self, callback: Callback, envelope: Envelope = ORDINARY) -> bytes:
@@ -325,6 +327,12 @@ class InMemoryClient:
 
     def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:  # noqa: ARG002
         started = time.monotonic()
+        loss = next(self.losses, "none")
+        if loss != "none":
+            if loss == "reply":
+                self.wallet.answer(callback)
+            lost = Reply(None, failure=Failure.CLOSED, idle=True)
+            return Exchange(callback, "/", (), b"", lost, started, time.monotonic(), defect)
         status, told = (ERROR, None) if defect is not None else self.wallet.answer(callback)
         if callback.kind is Kind.BALANCE:
             self.probed = dict(self.wallet.money)

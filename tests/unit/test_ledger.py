@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 
@@ -44,6 +45,9 @@ _PLANS = st.builds(
     round=st.integers(0, 1),
     reward=st.sampled_from([None, None, None, "granted", "unknown"]),
 ) | st.builds(BetPlan, stake=st.integers(0, 1), win=st.sampled_from([0, 70]), of_balance=st.just(True))
+
+# What happens to a callback and its repeats until one gets through.
+LOSSES = st.sampled_from([("none",)] * 6 + [("reply", "none"), ("request", "none"), ("reply", "request", "none")])
 
 
 @st.composite
@@ -106,6 +110,17 @@ class TestNoFalseAlarm:
             for index, player in enumerate(PLAYERS)
             if index in performance.balances
         }
+
+    @settings(QUIET, max_examples=N(120))
+    @given(HABITS, wild_scenarios(), st.lists(LOSSES, max_size=30))
+    def test_every_honest_wallet_is_explained_when_requests_and_replies_get_lost(
+        self, habits: Habits, scenario: Scenario, losses: list[tuple[str, ...]]
+    ) -> None:
+        provider = provider_of(Wallet(habits, {"alice": 100, "bob": 80}))
+        provider.known.update({0: 100, 1: 80})  # only callbacks that are sent again may get lost
+        provider.client.losses = itertools.chain.from_iterable(losses)
+        performance = provider.play(scenario)
+        assert performance.violation is None, f"{performance.violation} {losses}\n{told(scenario, habits)}"
 
     @settings(QUIET, max_examples=N(120))
     @given(HABITS, scenarios(Funds(1000, 200, players=2, reward=True)))

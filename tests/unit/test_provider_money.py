@@ -1,0 +1,69 @@
+"""What a play leaves behind of a player's money."""
+
+from __future__ import annotations
+
+import pytest
+from honest_wallets import OK, Answered, Habits, InMemoryClient, Wallet, provider_of
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.client import ORDINARY, Envelope, OperatorGoneError
+from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange
+from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, bet, rollback, win
+from pytest_provider_contract.signing import Forgery
+
+PLANS = (BetPlan(10, 10), BetPlan(20, 20, player=1))
+
+
+@pytest.mark.parametrize(
+    ("habits", "steps"),
+    [
+        (Habits(), (bet(0),)),
+        (Habits(), (bet(0), bet(1))),
+        (Habits(), (bet(0), rollback(0), bet(1), win(1))),
+        (Habits(), (bet(0), rollback(0, 5, player=1))),
+        (Habits(), (bet(0), rollback(0, 8, player=UNKNOWN_PLAYER))),
+        (Habits(), (bet(0), rollback(0, 7, of_win=True))),
+        (Habits(), (bet(0), rollback(0, forgery=Forgery.ABSENT))),
+        (Habits(), (bet(0), win(0, damage=Damage(cut=True)))),
+        (Habits(unknown_rollback="refuse"), (rollback(0), bet(0))),
+        (Habits(), (rollback(0), bet(0))),
+        (Habits(), (win(0), bet(0))),
+        (Habits(), (bet(0, conflict="round"),)),
+        (Habits(), (bet(0), win(0), bet(0))),
+        (Habits(), (bet(0), rollback(0), bet(0))),
+        (Habits(late_bet=OK), (rollback(0), bet(0))),
+    ],
+)
+def test_no_bet_stays_open(habits: Habits, steps: tuple[Step, ...]) -> None:
+    wallet = Wallet(habits, {"alice": 100, "bob": 80})
+    assert provider_of(wallet).play(Scenario(PLANS, steps)).violation is None
+    assert wallet.money == {"alice": 100, "bob": 80}
+
+
+def test_a_settled_bet_is_not_rolled_back() -> None:
+    wallet = Wallet(Habits(settled_rollback="undo"), {"alice": 100})
+    provider_of(wallet).play(Scenario((BetPlan(10, 25),), (win(0), bet(0), bet(0))))
+    assert wallet.money == {"alice": 115}
+
+
+class FailsOnWins(Wallet):
+    def win(self, c: Callback) -> Answered:
+        self.money[c.player_id] += 1
+        return super().win(c)
+
+
+class GoesAway(InMemoryClient):
+    def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:
+        if callback.kind is Kind.ROLLBACK:
+            raise OperatorGoneError("gone")
+        return super().send(callback, envelope, defect)
+
+
+def test_what_was_found_out_survives_an_operator_that_goes_away_while_tidying_up() -> None:
+    wallet = FailsOnWins(Habits(), {"alice": 100})
+    provider = provider_of(wallet)
+    provider.client = GoesAway(wallet)  # type: ignore[assignment]
+    performance = provider.play(Scenario((BetPlan(10, 5), BetPlan(7)), (bet(0), bet(1), win(0))))
+    assert performance.violation is not None
+    assert performance.violation.rule == "WIN-01"
