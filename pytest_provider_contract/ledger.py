@@ -295,7 +295,9 @@ class Ledger:
             yield self._declined(state, bet, frozenset({Status.BET_LIMIT}), None)
         else:
             yield _still(taken, bet, OK, "BET-02" if amount == balance else _sized(amount, "BET-01"))
-            yield self._declined(state, bet, frozenset({Status.BET_LIMIT}), None)
+            # An operator may decline for reasons of its own. Only a run can tell a wallet that
+            # does so now and then from one that always does.
+            yield self._declined(state, bet, frozenset({Status.BET_LIMIT, Status.UNKNOWN}), None)
         if bet.round_id in state.closed:
             # The provider has promised that no more follows; the wallet may insist on that.
             yield self._declined(state, bet, frozenset({Status.UNKNOWN}), None)
@@ -339,6 +341,9 @@ class Ledger:
         elif bet.fate is Fate.OPEN:
             rule = "FREE-03" if bet.free else _sized(_amount(win), "WIN-01" if win.amount else "WIN-02")
             yield self._credited(state, win, "ORDER-02" if refused_before else rule)
+            if _id(win) in state.bets:
+                # A stray rollback has named the win itself; the wallet may remember that.
+                yield replace(self._refused(state, win, rule), rule=None)
         elif bet.fate is Fate.SETTLED:
             # A second win of one bet: the contract says nothing, so only the answer must be true.
             yield self._refused(state, win, "WIN-05")
@@ -401,11 +406,16 @@ class Ledger:
     def _unseen_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
         reference, player_id = rollback.reference_id or "", rollback.player_id
         unseen = bet or BetRecord(player_id, None, 0, Fate.SHUNNED)
+        if reference in state.wins:
+            # The provider never sends it, so all that counts is that no money moves.
+            yield _still(state, rollback, ANY, "ROLLBACK-10")
+            yield _still(state.with_bet(reference, replace(unseen, fate=Fate.VOID)), rollback, OK, "ROLLBACK-10")
+            return
         if (promised := unseen.promised_to(player_id)) is not None:
             rule = "ROLLBACK-02" if _id(rollback) in state.rollbacks else "ROLLBACK-03"
             yield self._replay(state, rollback, OK, rule, promised)
             return
-        rule = "ROLLBACK-10" if reference in state.wins else "ROLLBACK-04"
+        rule = "ROLLBACK-04"
         if self.either.unknown_rollback_succeeds:
             promises = unseen.promised | {(player_id, state.balances[player_id])}
             void = replace(unseen, fate=Fate.VOID, promised=promises)

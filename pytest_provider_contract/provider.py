@@ -17,6 +17,8 @@ from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, S
 from pytest_provider_contract.verdict import Judge, opening_balance
 
 _RESENDS = 3
+# Rules of these chapters are tested by every callback.
+_OF_EVERY_REPLY = ("REPLY", "TIME")
 # An attempt that no scenario uses.
 _TIDYING = 1_000_000
 
@@ -34,6 +36,8 @@ class Performance:
         exercised: How often each rule was put to the test and held.
         advisory: SHOULD rules that were not followed.
         balances: Minor units per player index, as last known.
+        tested: Whether the scenario's own rule was put to the test.
+        declined: How many bets that could be paid were declined without a reason being given.
     """
 
     scenario: Scenario
@@ -43,6 +47,8 @@ class Performance:
     exercised: Counter[str]
     advisory: frozenset[str]
     balances: dict[int, int]
+    tested: bool = True
+    declined: int = 0
 
     @property
     def position(self) -> int:
@@ -159,7 +165,8 @@ class _Play:
 
     def _take(self, position: int, step: Step) -> Violation | None:
         assert self.judge is not None  # noqa: S101 - _open() comes first
-        time.sleep(step.wait_ms / 1000)
+        if step.wait_ms:
+            time.sleep(step.wait_ms / 1000)
         for _ in range(_RESENDS):
             callback = self._callback(step, position)
             envelope, defect = _dress(step, self.provider.client, callback)
@@ -203,33 +210,44 @@ class _Play:
         exercised: Counter[str] = Counter()
         advisory: frozenset[str] = frozenset()
         balances: dict[int, int] = {}
+        tested = False
         if judge is not None:
             exercised, advisory = judge.exercised, judge.advisory
             if violation is None:
                 balances = {
                     i: judge.states[0].balances[provider.players[i].player_id] for i in range(self.scenario.players)
                 }
-                self._count_focus(judge, exercised)
+                tested = self._is_tested(judge)
+                if tested and self.scenario.via and self.scenario.rule:
+                    exercised[self.scenario.rule] += 1
         # After a violation nobody knows what the wallet holds: the next play asks.
         for index in range(self.scenario.players):
             provider.known.pop(index, None)
         provider.known.update(balances)
         return Performance(
-            self.scenario, tuple(self.exchanges), tuple(self.steps), violation, exercised, advisory, balances
+            self.scenario,
+            tuple(self.exchanges),
+            tuple(self.steps),
+            violation,
+            exercised,
+            advisory,
+            balances,
+            tested,
+            judge.declined if judge else 0,
         )
 
-    def _count_focus(self, judge: Judge, exercised: Counter[str]) -> None:
-        rule, via = self.scenario.rule, self.scenario.via
-        if rule is None or not via:
-            return
+    def _is_tested(self, judge: Judge) -> bool:
+        """Whether a step in focus met one of the ledger's rules that the scenario is after."""
+        wanted = self.scenario.via or (self.scenario.rule,)
+        if wanted[0] is None or wanted[0].startswith(_OF_EVERY_REPLY):
+            return True
         opening = len(self.exchanges) - len(judge.seen)
         met = {
             judge.step_rules[i - opening]
             for i, position in enumerate(self.steps)
             if 0 <= position < len(self.scenario.steps) and self.scenario.steps[position].focus
         }
-        if met & set(via):
-            exercised[rule] += 1
+        return not met.isdisjoint(wanted)
 
     # -- minting --------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.finding import ContractViolation, Finding, describe_finding
 from pytest_provider_contract.latency import Histogram
@@ -26,6 +27,7 @@ _T = TypeVar("_T")
 NOMINAL_STAKE = 5_000
 _COMFORTABLE = 10 * NOMINAL_STAKE
 _CONFIRMATIONS = 2
+_INSISTENCE = 4
 _DRIFT = 1_000_000
 _DIRECTED_SHARE = 0.6
 _GENERATED_SHARE = 0.2
@@ -289,10 +291,35 @@ class ContractRun:
         if performance.violation is not None:
             raise self._violated(performance)
         self.results.take(performance)
+        if plan.rule is not None and performance.declined and not performance.tested:
+            performance = self._insisted(performance)
         if self.settings.strict and (broken := sorted(performance.advisory)):
             raise self._violated(performance, broken[0])
         self._refill(performance)
         return performance
+
+    def _insisted(self, performance: Performance) -> Performance:
+        """Play a scenario again whose rule could not be tested because a bet was declined.
+
+        An operator may decline a bet now and then; declining the same kind of bet every time
+        is how wallets fail that refuse large amounts, or a second bet in a round.
+
+        Raises:
+            ContractViolation: Its bets were declined every time.
+        """
+        plan = performance.scenario
+        for _ in range(_INSISTENCE):
+            performance = self._play(plan)
+            if performance.violation is not None:
+                raise self._violated(performance)
+            self.results.take(performance)
+            if performance.tested or not performance.declined:
+                return performance
+        tries = _INSISTENCE + 1
+        always = Violation(plan.rule or "", "status SUCCESS", f"bets are declined in {tries} of {tries} tries")
+        finding = replace(Finding.of(replace(performance, violation=always)), repeated=tries, tries=tries)
+        self.results.findings.append(finding.to_json())
+        raise ContractViolation(finding, performance)
 
     def _refill(self, performance: Performance) -> None:
         # A scenario may bet all the money and win little: the next one should find some again.

@@ -20,7 +20,7 @@ from filelock import FileLock
 from pytest_provider_contract import __version__
 from pytest_provider_contract.artifacts import read_replay, write_artifacts
 from pytest_provider_contract.callbacks import encode
-from pytest_provider_contract.client import OperatorClient
+from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.finding import ContractViolation, render
 from pytest_provider_contract.generate import draw_until
 from pytest_provider_contract.history import Player
@@ -295,6 +295,8 @@ class Session:
         if off:
             self.run.results.not_tested.update(dict.fromkeys(rules, off))
             pytest.skip(off)
+        if self.run.results.gone:
+            raise NotTestedError(f"the operator can't be asked any more: {self.run.results.gone}")
         with self._turn():
             yield SuiteCheck(self.run, rules, self._progress())
 
@@ -356,6 +358,10 @@ class Session:
             report.longrepr = self._tell(error)
         elif isinstance(error, NotTestedError):
             report.longrepr = f"not tested: {error}"
+        elif isinstance(error, OperatorGoneError) and item.path.parent == SUITE:
+            # Noted, so that the other tests do not wait for it once more.
+            self.run.results.gone = self.run.results.gone or str(error)
+            report.longrepr = f"not tested: the operator can't be asked any more: {error}"
         if item.path.parent == SUITE and call.when == "call":
             self.run.results.ran.update(_rules_of(item))
         return report

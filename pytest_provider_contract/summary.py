@@ -49,7 +49,7 @@ def judge_rules(results: Results, settings: Settings, selected: Collection[str])
             states[id_] = "passed"
         else:
             states[id_] = "not tested"
-            off = settings.lacks(rule.needs)
+            off = settings.lacks(rule.needs) if id_ in selected else None
             reasons[id_] = off or _reason(id_, results, selected)
             other = _ALTERNATIVES.get(id_)
             if off is None and other and results.exercised[other]:

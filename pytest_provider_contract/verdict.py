@@ -27,6 +27,7 @@ class Judge:
         exercised: How often each rule was put to the test and held.
         seen: Exchanges judged so far.
         step_rules: The rule each of them put to the test, None where several could explain it.
+        declined: How many bets that could be paid were declined without a reason being given.
         ledger_violation: Whether the violation is one of money or status, not of form.
     """
 
@@ -36,6 +37,7 @@ class Judge:
     exercised: Counter[str] = field(default_factory=Counter)
     seen: list[Exchange] = field(default_factory=list)
     step_rules: list[str | None] = field(default_factory=list)
+    declined: int = 0
     ledger_violation: bool = False
     _explanations: dict[State, frozenset[str]] = field(init=False)
     _advisory: set[str] = field(default_factory=set)
@@ -89,7 +91,9 @@ class Judge:
         else:
             # Nobody can say what an unknown player owns.
             self._advisory |= answer.advisory - {"REPLY-09"}
-        self._count(exchange, answer, {branch.rule for _, branch in matched})
+        rules = {branch.rule for _, branch in matched}
+        self.declined += exchange.kind is Kind.BET and rules == {None} and answer.status is Status.UNKNOWN
+        self._count(exchange, answer, rules)
         return None
 
     def _blame(self, exchange: Exchange, options: Sequence[tuple[frozenset[str], Branch]]) -> str:

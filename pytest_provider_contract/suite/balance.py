@@ -19,7 +19,7 @@ def test_balance_changes_nothing(contract_check: SuiteCheck) -> None:
 @rule("BALANCE-02")
 def test_balance_follows_every_movement(contract_check: SuiteCheck) -> None:
     plan = scenario(
-        [BetPlan(1009, 499), BetPlan(211)],
+        [BetPlan(1009, 499), BetPlan(211, round=1)],
         balance(),
         bet(0),
         balance(focus=True),
@@ -38,7 +38,7 @@ def test_balance_follows_every_movement(contract_check: SuiteCheck) -> None:
 @rule("BALANCE-03")
 def test_money_rests_between_callbacks(contract_check: SuiteCheck) -> None:
     plan = scenario(
-        [BetPlan(353, 101), BetPlan(97)],
+        [BetPlan(353, 101), BetPlan(97, round=1)],
         bet(0),
         win(0),
         bet(1),

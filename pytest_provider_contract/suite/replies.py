@@ -12,7 +12,7 @@ rule = pytest.mark.provider_rule
 
 
 ROUND = scenario(
-    [BetPlan(1037, 2011), BetPlan(577)],
+    [BetPlan(1037, 2011), BetPlan(577, round=1)],
     balance(),
     bet(0),
     win(0),

@@ -13,7 +13,7 @@ rule = pytest.mark.provider_rule
 
 @rule("TIME-01")
 def test_a_bet_in_time(contract_check: SuiteCheck) -> None:
-    contract_check(scenario([BetPlan(30), BetPlan(40)], bet(0), rollback(0), bet(1), rollback(1)))
+    contract_check(scenario([BetPlan(30), BetPlan(40, round=1)], bet(0), rollback(0), bet(1), rollback(1)))
 
 
 @rule("TIME-02")

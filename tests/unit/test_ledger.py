@@ -609,16 +609,25 @@ class TestRelation:
         assert repr(state) == told
         assert state.moved("alice", 0).balances is state.balances
 
+    def test_a_bet_that_can_be_paid_is_declined_only_for_reasons_of_the_operators_own(self) -> None:
+        ledger = Ledger({"alice": "EUR"})
+        bet = Callback(Kind.BET, "q", "alice", "s", "t", "bet-1", round_id="r1", amount=40, currency="EUR")
+        branches = ledger.branches(State({"alice": 100}), bet)
+        declines = {s for branch in branches if branch.state.balances == {"alice": 100} for s in branch.statuses}
+        assert declines == {Status.BET_LIMIT, Status.UNKNOWN}
+        assert all(branch.rule is None for branch in branches if Status.SUCCESS not in branch.statuses)
+
     @pytest.mark.parametrize("closer", [Kind.WIN, Kind.ROLLBACK])
     def test_a_closed_round_may_be_insisted_on_by_refusing_a_bet_and_in_no_other_way(self, closer: Kind) -> None:
         ledger = Ledger({"alice": "EUR"})
         about = {"player_id": "alice", "session_id": "s", "timestamp": "t", "round_id": "r1"}
         closing = Callback(closer, "q", **about, transaction_id="c", reference_id="other", amount=7, round_closed=True)
-        late = Callback(Kind.BET, "q", **about, transaction_id="bet-1", amount=40, currency="EUR")
+        late = Callback(Kind.BET, "q", **about, transaction_id="bet-1", amount=400, currency="EUR")
         for before in ledger.branches(State({"alice": 100}), closing):
             statuses = {s for branch in ledger.branches(before.state, late) for s in branch.statuses}
             closed = before.statuses == {OK}
-            assert statuses == {OK, Status.BET_LIMIT} | ({Status.UNKNOWN} if closed else set())
+            expected = {Status.INSUFFICIENT_BALANCE, Status.BET_LIMIT}
+            assert statuses == expected | ({Status.UNKNOWN} if closed else set())
             elsewhere = ledger.branches(before.state, replace(late, round_id="r2"))
             assert Status.UNKNOWN not in {s for branch in elsewhere for s in branch.statuses}
             win_ = replace(late, kind=Kind.WIN, transaction_id="w", reference_id="bet-1", round_closed=False)

@@ -1,7 +1,5 @@
 """An operator's own limits, and operators that look more closely or are less quick."""
 
-# ruff: noqa: ARG002 - an override takes what its base takes
-
 from __future__ import annotations
 
 import itertools
@@ -48,14 +46,6 @@ class LittleMoney(Wallet):
     """No player begins with more than 500 minor units."""
 
     store_class = _SmallPurse
-
-
-@conforming("no-free-bets")
-class NoFreeBets(Wallet):
-    """Every free bet gets BONUS_ERROR."""
-
-    def _is_granted(self, reward_id: str | None) -> bool:
-        return False
 
 
 @conforming("every-tenth-bet-declined")

@@ -264,11 +264,3 @@ class ConflictingWinCredits(LaxWallet):
     def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
         if record.amount != win.amount:
             self._move(win, account, win.amount)
-
-
-@fault("win-and-bet-share-no-ids", "IDEM-04")
-class WinAndBetShareNoIds(Wallet):
-    """A bet's transactionId may come again as a win's, which is credited."""
-
-    def _check_win(self, win: Win, account: Account) -> None:
-        self._check_won_bet(win, self._store.bet(win.bet_id))
