@@ -283,7 +283,7 @@ class ContractRun:
         self.client.label = plan.rule or ""
         fitted = plan if exact_amounts else self.fit(plan)
         performance = self._play(fitted)
-        if performance.violation is not None and performance.steps[0] >= 0:
+        if performance.violation is not None and performance.steps.count(-1) < fitted.players:
             # It went on from the balance that the last scenario ended with. A try that asks
             # first is better evidence, if it shows something too.
             again = self._play(fitted)

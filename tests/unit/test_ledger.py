@@ -631,7 +631,8 @@ class TestRelation:
             elsewhere = ledger.branches(before.state, replace(late, round_id="r2"))
             assert Status.UNKNOWN not in {s for branch in elsewhere for s in branch.statuses}
             win_ = replace(late, kind=Kind.WIN, transaction_id="w", reference_id="bet-1", round_closed=False)
-            taken = next(branch.state for branch in ledger.branches(before.state, late) if branch.statuses == {OK})
+            paid = replace(late, amount=40)
+            taken = next(branch.state for branch in ledger.branches(before.state, paid) if branch.statuses == {OK})
             assert {branch.statuses for branch in ledger.branches(taken, win_)} == {frozenset({OK})}
 
     @pytest.mark.parametrize(
