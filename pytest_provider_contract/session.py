@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 import socket
@@ -391,7 +392,8 @@ class Session:
             self.results.merge(self._run.results.to_json())
         if self._is_worker:
             self.config.workeroutput[_WORKER_INPUT] = {  # type: ignore[attr-defined]
-                "results": self.results.to_json(),
+                # Through JSON, because execnet takes plain strings but no enums.
+                "results": json.loads(json.dumps(self.results.to_json())),
                 "selected": sorted(self.selected),
                 "with_suite": self.with_suite,
                 "texts": self.texts,

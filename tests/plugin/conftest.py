@@ -25,9 +25,7 @@ Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 @pytest.fixture
-def contract_run(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., pytest.RunResult]:
+def contract_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
     """Runs pytest in a strict project, in a process of its own."""
     for name in ("CI", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_START", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
@@ -71,7 +69,7 @@ class Wallet:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802 - http.server's name
+            def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
                 name = self.path.rpartition("/")[2]
                 try:

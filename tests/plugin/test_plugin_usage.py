@@ -130,7 +130,9 @@ def test_a_bad_replay(pytester: pytest.Pytester, refused: Refused, text: bytes) 
     assert refused(BUNDLED, "--operator-replay=bad.json").startswith("ERROR: --operator-replay: ")
 
 
-def test_a_fixture_without_an_operator(contract_run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
+def test_a_fixture_without_an_operator(
+    contract_run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile("def test_it(operator): pass")
     result = contract_run(url=None)
     assert result.ret != 0
