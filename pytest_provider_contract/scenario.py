@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pytest_provider_contract.callbacks import Spelling
 from pytest_provider_contract.history import UNKNOWN_PLAYER
 from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.signing import Forgery
 
@@ -239,6 +240,9 @@ def from_json(data: Mapping[str, Any]) -> Scenario:
         raise ScenarioError("this is no recorded scenario: a step refers to a bet that is not planned")
     if any(step.bet is None and step.send is not Kind.BALANCE for step in steps):
         raise ScenarioError("this is no recorded scenario: a step names no bet")
+    rules = {data.get("rule"), *data.get("via", ())} - {None}
+    if unknown := sorted(rules - RULES.keys()):
+        raise ScenarioError(f"this is no recorded scenario: {ascii(unknown[0])[:40]} is no rule")
     return Scenario(bets, steps, data.get("rule"), tuple(data.get("via", ())))
 
 
