@@ -62,6 +62,12 @@ def test_a_bet_replayed_after_settlement(contract_check: SuiteCheck) -> None:
 
 
 @rule("IDEM-08")
+def test_a_replay_after_a_while(contract_check: SuiteCheck) -> None:
+    effort = contract_check.run.settings.effort
+    contract_check(remembered(0, [], win(0, focus=True, wait_ms=WAIT_MS[effort.name])))
+
+
+@rule("IDEM-08")
 @pytest.mark.parametrize("others", [10, 120, 300])
 def test_a_replay_after_many_others(contract_check: SuiteCheck, others: int) -> None:
     if not contract_check.run.affords(2 * others) and others > FEW:
@@ -70,12 +76,6 @@ def test_a_replay_after_many_others(contract_check: SuiteCheck, others: int) -> 
         step for index in range(2, others + 2) for step in (bet(index), win(index) if index % 2 else rollback(index))
     ]
     contract_check(remembered(others, between, win(0, focus=True)))
-
-
-@rule("IDEM-08")
-def test_a_replay_after_a_while(contract_check: SuiteCheck) -> None:
-    effort = contract_check.run.settings.effort
-    contract_check(remembered(0, [], win(0, focus=True, wait_ms=WAIT_MS[effort.name])))
 
 
 def remembered(others: int, between: list[Step], first_replay: Step) -> Scenario:
