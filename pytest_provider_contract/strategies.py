@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from pytest_provider_contract.ledger import LARGE
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import (
     BetPlan,
+    Conflict,
     Scenario,
     Step,
     balance,
@@ -70,6 +72,16 @@ class Funds:
         return self.allow_large and min(self.balance // 2, self.max_stake) > LARGE
 
 
+_TOLD = [STORIES[name] for name in sorted(STORIES)]
+
+
+@cache
+def _between(least: int, most: int) -> st.SearchStrategy[int]:
+    # Hypothesis validates every new strategy; the same few are asked for all the time.
+    return st.integers(least, most)
+
+
+@cache
 def _stakes(funds: Funds) -> st.SearchStrategy[tuple[int, bool]]:
     # A story of four bets should find all of them paid for, most of the time.
     most = max(1, min(funds.balance // 5, funds.max_stake))
@@ -83,6 +95,7 @@ def _stakes(funds: Funds) -> st.SearchStrategy[tuple[int, bool]]:
     return st.one_of(choices)
 
 
+@cache
 def _wins(funds: Funds) -> st.SearchStrategy[int]:
     most = max(1, min(funds.max_stake, 100_000))
     choices = [st.just(0), st.integers(1, most), st.integers(1, most)]
@@ -95,15 +108,15 @@ def _wins(funds: Funds) -> st.SearchStrategy[int]:
 def _plans(draw: st.DrawFn, funds: Funds) -> tuple[BetPlan, ...]:
     plans: list[BetPlan] = []
     wins, stakes = _wins(funds), _stakes(funds)
-    for _ in range(draw(st.integers(1, 4))):
-        if plans and draw(st.integers(0, 4)) == 0:
+    for _ in range(draw(_between(1, 4))):
+        if plans and draw(_between(0, 4)) == 0:
             plans.append(plans[-1])  # equal in everything but its transactionId
             continue
         stake, of_balance = draw(stakes)
-        free = draw(st.integers(0, 14))
+        free = draw(_between(0, 14))
         # A player who lost everything could not be brought back to the starting balance.
         prize = max(draw(wins), int(of_balance))
-        plan = BetPlan(stake, prize, of_balance, draw(st.integers(0, funds.players - 1)), draw(st.integers(0, 1)))
+        plan = BetPlan(stake, prize, of_balance, draw(_between(0, funds.players - 1)), draw(_between(0, 1)))
         if free == 0 or (free == 1 and funds.reward):
             plan = replace(plan, stake=0, of_balance=False, reward="granted" if free == 1 else "unknown")
         plans.append(plan)
@@ -114,36 +127,36 @@ def _plans(draw: st.DrawFn, funds: Funds) -> tuple[BetPlan, ...]:
 def scenarios(draw: st.DrawFn, funds: Funds) -> Scenario:
     """Scenarios for players with certain funds, each ending with all its money settled."""
     plans = draw(_plans(funds))
-    queues = [list(STORIES[draw(st.sampled_from(sorted(STORIES)))](index)) for index in range(len(plans))]
+    queues = [list(_TOLD[draw(_between(0, len(_TOLD) - 1))](index)) for index in range(len(plans))]
     steps: list[Step] = []
     while queues:
-        queue = queues[draw(st.integers(0, len(queues) - 1))] if len(queues) > 1 else queues[0]
+        queue = queues[draw(_between(0, len(queues) - 1))] if len(queues) > 1 else queues[0]
         steps.append(queue.pop(0))
         if not queue:
             queues.remove(queue)
-    for _ in range(draw(st.integers(0, 4))):
+    for _ in range(draw(_between(0, 4))):
         _disturb(draw, plans, steps, funds)
     return Scenario(plans, tuple(steps))
 
 
 def _disturb(draw: st.DrawFn, plans: Sequence[BetPlan], steps: list[Step], funds: Funds) -> None:
     """Put one more step in: a repeat at any later point, a conflict, a stray or a probe."""
-    position = draw(st.integers(0, len(steps) - 1))
+    position = draw(_between(0, len(steps) - 1))
     step = steps[position]
-    later = draw(st.integers(position + 1, len(steps)))
-    choices: list[Step] = [balance(draw(st.integers(0, funds.players - 1)))]
+    later = draw(_between(position + 1, len(steps)))
+    choices: list[Step] = [balance(draw(_between(0, funds.players - 1)))]
     if step.send is not Kind.BALANCE and step.bet is not None:
-        choices += [step, step, rollback(step.bet, draw(st.integers(0, 3)))] if _may_roll_back(step, steps) else [step]
+        choices += [step, step, rollback(step.bet, draw(_between(0, 3)))] if _may_roll_back(step, steps) else [step]
         if step.send is not Kind.ROLLBACK:
-            different = ("amount", "round") if step.send is Kind.BET else ("amount", "bet")
-            choices.append(replace(step, conflict=draw(st.sampled_from(different))))
+            different: tuple[Conflict, Conflict] = ("amount", "round") if step.send is Kind.BET else ("amount", "bet")
+            choices.append(replace(step, conflict=different[draw(_between(0, 1))]))
         if funds.players > 1:
             other = 1 - plans[step.bet].player
-            choices.append(rollback(step.bet, draw(st.integers(5, 6)), player=other))
+            choices.append(rollback(step.bet, draw(_between(5, 6)), player=other))
         if step.send is Kind.WIN:
             choices.append(rollback(step.bet, 7, of_win=True))
         choices.append(rollback(step.bet, 8, player=UNKNOWN_PLAYER))
-    steps.insert(later, draw(st.sampled_from(choices)))
+    steps.insert(later, choices[draw(_between(0, len(choices) - 1))])
 
 
 def _may_roll_back(step: Step, steps: Sequence[Step]) -> bool:
