@@ -9,7 +9,7 @@ import shlex
 import socket
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from pytest_provider_contract.reference.process import running
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.run import ContractRun, NotTestedError, Results
 from pytest_provider_contract.scenario import Scenario, ScenarioError
-from pytest_provider_contract.settings import Settings, needed_rules, read_settings
+from pytest_provider_contract.settings import Settings, read_settings
 from pytest_provider_contract.signing import SigningKey
 from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.summary import Verdict, judge_rules, table
@@ -135,7 +135,6 @@ class Session:
         self.selected: set[str] = set()
         self.with_suite = False
         self.problems: list[str] = []
-        self.texts: dict[str, str] = {}
         self._resources = resources
         self._run: ContractRun | None = None
         self._lock = self._worker_lock() if self._is_worker else None
@@ -208,7 +207,6 @@ class Session:
         self.results.merge(told["results"])
         self.selected.update(told["selected"])
         self.with_suite = self.with_suite or told["with_suite"]
-        self.texts.update(told["texts"])
 
     def _worker_lock(self) -> FileLock:
         # Workers that share players take turns.
@@ -233,7 +231,7 @@ class Session:
             except ScenarioError as error:
                 raise pytest.UsageError(f"--operator-replay: {error}") from None
         kept = [arg for arg in config.args if arg not in named]
-        if not chosen and (self.settings.replay or not _has_tests(kept)):
+        if not chosen and self.settings.replay:
             kept = []
         # File by file, because pytest collects files that are named whatever python_files says.
         config.args[:] = [*kept, *(str(SUITE / f"{name}.py") for name in files)]
@@ -398,7 +396,6 @@ class Session:
                 "results": json.loads(json.dumps(self.results.to_json())),
                 "selected": sorted(self.selected),
                 "with_suite": self.with_suite,
-                "texts": self.texts,
             }
         # The outer wrapper: xdist's controller has its workers' results only after this.
         result = yield
@@ -418,9 +415,9 @@ class Session:
 
     def verdict(self) -> Verdict:
         """How every rule fared."""
-        selected = self.selected & (needed_rules(self.settings) | self.results.not_tested.keys() | set(RULES))
+        selected = self.selected
         if self.settings.rules is not None:
-            selected &= self.settings.rules
+            selected = selected & self.settings.rules
         return judge_rules(self.results, self.settings, selected)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -473,11 +470,6 @@ def _same(one: str | Path, other: Path) -> bool:
         return Path(one).resolve() == other.resolve()
     except OSError:
         return False
-
-
-def _has_tests(args: Sequence[str]) -> bool:
-    # Only an empty folder has nothing of its own to collect; pytest decides about the rest.
-    return any(Path(arg.partition("::")[0]).exists() for arg in args)
 
 
 def _relative(path: Path, here: Path) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.profile import Profile, ProfileError, load_profile
-from pytest_provider_contract.rules import RULES, Need, select
+from pytest_provider_contract.rules import Need, select
 from pytest_provider_contract.signing import SigningKey, SigningKeyError, key_in, load_key
 from pytest_provider_contract.transport import Endpoint
 
@@ -221,9 +221,3 @@ def _seed(config: pytest.Config) -> int:
         return int(str(text))
     except ValueError:
         raise pytest.UsageError(f"--operator-seed={text}: give a whole number") from None
-
-
-def needed_rules(settings: Settings) -> frozenset[str]:
-    """The rules that the options neither leave out nor switch off."""
-    chosen = frozenset(RULES) if settings.rules is None else settings.rules
-    return frozenset(id_ for id_ in chosen if settings.lacks(RULES[id_].needs) is None)
