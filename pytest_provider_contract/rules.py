@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["MUST", "SHOULD"]
+Part = Literal["preflight", "suite", "launch"]
 Need = Literal["second player", "reward", "signature", "large stakes"]
 
 CHAPTERS: dict[str, str] = {
@@ -27,7 +28,12 @@ CHAPTERS: dict[str, str] = {
     "AMOUNT": "Amounts",
     "TIME": "Time",
     "SEQ": "Generated sequences",
+    "PREFLIGHT": "A first look before the suite",
+    "LAUNCH": "Launch: the operator as client",
 }
+
+# What puts a chapter to the test, where it is not the wallet's suite.
+_PARTS: dict[str, Part] = {"PREFLIGHT": "preflight", "LAUNCH": "launch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,11 @@ class Rule:
     def chapter(self) -> str:
         """The chapter's short name, for instance ``ROLLBACK``."""
         return self.id.partition("-")[0]
+
+    @property
+    def part(self) -> Part:
+        """What puts the rule to the test: the wallet's suite, the look before it, or a launch."""
+        return _PARTS.get(self.chapter, "suite")
 
 
 _M: Level = "MUST"
@@ -145,19 +156,21 @@ RULES: dict[str, Rule] = {
 
 
 def select(patterns: Iterable[str]) -> frozenset[str]:
-    """The ids of the rules that a selection names.
+    """The ids of the suite's rules that a selection names.
 
     Args:
         patterns: Chapters (``ROLLBACK``) or rules (``SIG-03``), in any letter case.
 
     Raises:
-        ValueError: A pattern names neither a chapter nor a rule.
+        ValueError: A pattern names neither a chapter nor a rule, or one that the suite does not test.
     """
     chosen: set[str] = set()
     for pattern in (p.strip().upper() for p in patterns):
         found = {id_ for id_, rule in RULES.items() if pattern in (id_, rule.chapter)}
         if not found:
-            known = ", ".join(CHAPTERS)
+            known = ", ".join(chapter for chapter in CHAPTERS if chapter not in _PARTS)
             raise ValueError(f"{pattern!r} is neither a rule nor one of the chapters {known}")
+        if others := sorted(id_ for id_ in found if RULES[id_].part != "suite"):
+            raise ValueError(f"{pattern!r} is tested by the {RULES[others[0]].part}, not by the suite")
         chosen |= found
     return frozenset(chosen)

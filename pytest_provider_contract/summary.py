@@ -19,7 +19,8 @@ class Verdict:
     """How every rule of a run fared.
 
     Attributes:
-        states: Per rule id ``passed``, ``failed``, ``advisory`` or ``not tested``.
+        states: Per rule id ``passed``, ``failed``, ``advisory`` or ``not tested``; of the rules
+            that the suite does not test only those that were put to the test elsewhere.
         reasons: Per untested rule why.
         missing: Untested rules that the options did not switch off: these fail the run.
     """
@@ -45,9 +46,9 @@ def judge_rules(results: Results, settings: Settings, selected: Collection[str])
             states[id_] = "failed"
         elif id_ in results.advisories:
             states[id_] = "advisory"
-        elif results.exercised[id_] and id_ in selected:
+        elif results.exercised[id_] and (id_ in selected or rule.part != "suite"):
             states[id_] = "passed"
-        else:
+        elif rule.part == "suite":
             states[id_] = "not tested"
             off = settings.lacks(rule.needs) if id_ in selected else None
             reasons[id_] = off or _reason(id_, results, selected)
@@ -76,7 +77,7 @@ def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
     head = f"{'chapter':<38}{'passed':>7}{'failed':>7}{'advisory':>9}{'not tested':>11}"
     lines = [head]
     for chapter, title in CHAPTERS.items():
-        ids = [id_ for id_, rule in RULES.items() if rule.chapter == chapter]
+        ids = [id_ for id_, rule in RULES.items() if rule.chapter == chapter and id_ in verdict.states]
         if all(verdict.reasons.get(id_) == "not selected" for id_ in ids):
             continue
         counts = [sum(verdict.states[id_] == s for id_ in ids) for s in ("passed", "failed", "advisory", "not tested")]
