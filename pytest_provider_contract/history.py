@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.transport import Reply
 
 UNKNOWN_PLAYER = -1
@@ -30,12 +31,14 @@ class Defect:
         kind: ``forged`` signature, ``unreadable`` body, or one wrong ``field``.
         field: The contract name of the wrong field.
         json: JSON text that was put there; None when the field was left out.
+        forgery: How a forged signature was made.
     """
 
     rule: str
     kind: str
     field: str | None = None
     json: str | None = None
+    forgery: Forgery | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,30 +92,33 @@ class State:
         wins: Record per win's transactionId.
         rollbacks: Per rollback's transactionId the balance its first reply reported.
         closed: Rounds that a win or rollback has closed.
+        notes: What a ledger with a flaw remembers besides; the right one needs none.
     """
 
-    __slots__ = ("_hash", "balances", "bets", "closed", "rollbacks", "wins")
+    __slots__ = ("_hash", "balances", "bets", "closed", "notes", "rollbacks", "wins")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - a value with its fields in order
         self,
         balances: Mapping[str, int],
         bets: Mapping[str, BetRecord] | None = None,
         wins: Mapping[str, WinRecord] | None = None,
         rollbacks: Mapping[str, int] | None = None,
         closed: frozenset[str] = frozenset(),
+        notes: frozenset[object] = frozenset(),
     ) -> None:
         self.balances = balances
         self.bets = bets or {}
         self.wins = wins or {}
         self.rollbacks = rollbacks or {}
         self.closed = closed
+        self.notes = notes
         self._hash: int | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
             return NotImplemented
-        mine = (self.balances, self.bets, self.wins, self.rollbacks, self.closed)
-        return mine == (other.balances, other.bets, other.wins, other.rollbacks, other.closed)
+        mine = (self.balances, self.bets, self.wins, self.rollbacks, self.closed, self.notes)
+        return mine == (other.balances, other.bets, other.wins, other.rollbacks, other.closed, other.notes)
 
     def __hash__(self) -> int:
         # Balances and counts tell almost all states apart; equality settles the rest.
@@ -130,26 +133,30 @@ class State:
     def moved(self, player_id: str, amount: int) -> State:
         """This state with an amount added to a player's balance."""
         balances = {**self.balances, player_id: self.balances[player_id] + amount} if amount else self.balances
-        return State(balances, self.bets, self.wins, self.rollbacks, self.closed)
+        return State(balances, self.bets, self.wins, self.rollbacks, self.closed, self.notes)
 
     def with_bet(self, transaction_id: str, record: BetRecord) -> State:
         """This state with one bet's record set."""
         bets = {**self.bets, transaction_id: record}
-        return State(self.balances, bets, self.wins, self.rollbacks, self.closed)
+        return State(self.balances, bets, self.wins, self.rollbacks, self.closed, self.notes)
 
     def with_win(self, transaction_id: str, record: WinRecord) -> State:
         """This state with one win's record set."""
         wins = {**self.wins, transaction_id: record}
-        return State(self.balances, self.bets, wins, self.rollbacks, self.closed)
+        return State(self.balances, self.bets, wins, self.rollbacks, self.closed, self.notes)
 
     def with_rollback(self, transaction_id: str, reported: int) -> State:
         """This state with the balance of a rollback's first reply remembered."""
         rollbacks = {**self.rollbacks, transaction_id: reported}
-        return State(self.balances, self.bets, self.wins, rollbacks, self.closed)
+        return State(self.balances, self.bets, self.wins, rollbacks, self.closed, self.notes)
 
     def with_closed(self, round_id: str) -> State:
         """This state with one round closed."""
-        return State(self.balances, self.bets, self.wins, self.rollbacks, self.closed | {round_id})
+        return State(self.balances, self.bets, self.wins, self.rollbacks, self.closed | {round_id}, self.notes)
+
+    def with_notes(self, notes: frozenset[object]) -> State:
+        """This state with other notes."""
+        return State(self.balances, self.bets, self.wins, self.rollbacks, self.closed, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +235,7 @@ class Ledger:
                 yield from self._rollback(state, callback)
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
-        known = state.bets.get(_id(bet))
+        known = self._known_bet(state, bet)
         if known is None:
             yield from self._new_bet(state, bet)
         elif known.content is None and known.promised_to(bet.player_id) is not None:
@@ -256,6 +263,10 @@ class Ledger:
         else:
             rule = "IDEM-07" if known.fate is Fate.SETTLED else "IDEM-01"
             yield self._replay(state, bet, self.either.bet_replay, rule, known.reported)
+
+    def _known_bet(self, state: State, bet: Callback) -> BetRecord | None:
+        """What is known of the transaction that a bet repeats; None for a new one."""
+        return state.bets.get(_id(bet))
 
     def _arrived_void(self, state: State, bet: Callback, known: BetRecord, statuses: frozenset[Status]) -> Branch:
         arrived = replace(
@@ -307,7 +318,7 @@ class Ledger:
         return _still(state.with_bet(_id(bet), record), bet, statuses, rule)
 
     def _win(self, state: State, win: Callback) -> Iterator[Branch]:
-        known = state.wins.get(_id(win))
+        known = self._known_win(state, win)
         bet = state.bets.get(win.reference_id or "")
         if bet is not None and bet.content is None and bet.promised_to(win.player_id) is None:
             bet = None  # only a rollback has named it
@@ -329,6 +340,10 @@ class Ledger:
             yield self._replay(state, win, frozenset({Status.DUPLICATE}), "IDEM-04", known.reported)
             others = self._replay(state, win, ERRORS - {Status.DUPLICATE}, "IDEM-04", known.reported)
             yield replace(others, advisory=frozenset({"IDEM-05"}))
+
+    def _known_win(self, state: State, win: Callback) -> WinRecord | None:
+        """What is known of the transaction that a win repeats; None for a new one."""
+        return state.wins.get(_id(win))
 
     def _uncredited_win(
         self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool

@@ -38,6 +38,8 @@ class Performance:
         balances: Minor units per player index, as last known.
         tested: Whether the scenario's own rule was put to the test.
         declined: How many bets that could be paid were declined without a reason being given.
+        ledger: The money rules it was judged by; None when no balance could be read.
+        opening: What the wallet held before the first step, likewise.
     """
 
     scenario: Scenario
@@ -49,6 +51,8 @@ class Performance:
     balances: dict[int, int]
     tested: bool = True
     declined: int = 0
+    ledger: Ledger | None = None
+    opening: State | None = None
 
     @property
     def position(self) -> int:
@@ -234,6 +238,8 @@ class _Play:
             balances,
             tested,
             judge.declined if judge else 0,
+            judge.ledger if judge else None,
+            judge.state if judge else None,
         )
 
     def _is_tested(self, judge: Judge) -> bool:
@@ -315,7 +321,7 @@ class _Play:
 def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Envelope, Defect | None]:
     envelope = Envelope(step.spelling, step.forgery, step.header_case)
     if step.forgery is not None:
-        return envelope, Defect(FORGERY_RULES[step.forgery], "forged")
+        return envelope, Defect(FORGERY_RULES[step.forgery], "forged", forgery=step.forgery)
     damage = step.damage
     if damage is None:
         return envelope, None
