@@ -65,7 +65,7 @@ def read_answer(exchange: Exchange, profile: Profile) -> Answer | Violation:
     status = profile.status(wire) if isinstance(wire, str) else None
     if status is not None:
         fields["status"] = status.value
-    if error := first_error("reply", fields) or _missing(exchange, fields):
+    if error := first_error("reply", _without_damaged_echo(exchange, fields)) or _missing(exchange, fields):
         defect = exchange.defect
         rule = defect.rule if defect is not None and defect.kind == "unreadable" else "REPLY-05"
         return Violation(rule, "the fields of a reply, each of its type", error)
@@ -176,6 +176,12 @@ def _parse(body: bytes) -> dict[str, object] | str:
     except ValueError as error:
         return f"no JSON ({shorten(str(error))}): {shown(body[:60])}"
     return value if isinstance(value, dict) else f"JSON that is no object: {shown(body[:60])}"
+
+
+def _without_damaged_echo(exchange: Exchange, fields: dict[str, object]) -> dict[str, object]:
+    # Of what was missing or mistyped in the request, null and whatever came are both true echoes.
+    damaged = exchange.defect.field if exchange.defect else None
+    return {**fields, damaged: ""} if damaged in ("requestId", "clientPlayerId") else fields
 
 
 def _missing(exchange: Exchange, fields: dict[str, object]) -> str | None:

@@ -94,6 +94,7 @@ class OperatorClient:
         self._interval_s = 1 / rate if rate else 0.0
         self._next_s = 0.0
         self._silent = 0
+        self._signed: str | None = None  # the latest good signature
         self._connection = Connection(endpoint)
 
     def close(self) -> None:
@@ -125,7 +126,10 @@ class OperatorClient:
             (b"User-Agent", agent.encode()),
         ]
         if self._key is not None:
-            signature = self._key.forge(body, envelope.forgery) if envelope.forgery else self._key.sign(body)
+            if envelope.forgery:
+                signature = self._key.forge(body, envelope.forgery, self._signed)
+            else:
+                signature = self._signed = self._key.sign(body)
             if signature is not None:
                 name = self.profile.signature_header
                 cased = {"lower": name.lower(), "upper": name.upper()}.get(envelope.header_case, name)

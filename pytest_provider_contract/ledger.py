@@ -23,6 +23,9 @@ LARGE = 1 << 31
 HUGE = 1 << 53
 MAX_AMOUNT = (1 << 63) - 1
 
+# Where `_content` keeps the round.
+_ROUND = 2
+
 
 class Fate(StrEnum):
     """What has become of a bet's transactionId."""
@@ -356,8 +359,9 @@ class Ledger:
         elif bet.fate is Fate.OPEN:
             rule = "FREE-03" if bet.free else _sized(_amount(win), "WIN-01" if win.amount else "WIN-02")
             yield self._credited(state, win, "ORDER-02" if refused_before else rule)
-            if _id(win) in state.bets:
-                # A stray rollback has named the win itself; the wallet may remember that.
+            if _id(win) in state.bets or _is_of_another_round(win, bet):
+                # A stray rollback has named the win itself, and the wallet may remember that; or
+                # what it took for the bet was sent to provoke a conflict, in a round of its own.
                 yield replace(self._refused(state, win, rule), rule=None)
         elif bet.fate is Fate.SETTLED:
             # A second win of one bet: the contract says nothing, so only the answer must be true.
@@ -407,6 +411,8 @@ class Ledger:
         elif bet.fate is Fate.OPEN:
             rule = "FREE-04" if bet.free else "ROLLBACK-06" if bet.shunned else _sized(bet.amount, "ROLLBACK-01")
             yield self._refunded(state, rollback, bet, rule)
+            if _is_of_another_round(rollback, bet):
+                yield _still(state, rollback, ERRORS, None)  # as for a win
         elif bet.fate in (Fate.REFUNDED, Fate.VOID):
             rule = "ROLLBACK-02" if _id(rollback) in state.rollbacks else "ROLLBACK-03"
             yield self._replay(state, rollback, OK, rule, bet.refund_reported)
@@ -479,6 +485,12 @@ class Ledger:
     # -- requests with something wrong ------------------------------------------------------
 
     def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        if defect.rule == "SIG-09":
+            # Nobody but the provider can have made it, so the callback may count.
+            yield Branch(ERRORS, state, defect.rule, None)
+            for branch in self._correct(state, callback):
+                yield replace(branch, rule=None, advisory=branch.advisory | {"SIG-09"})
+            return
         if defect.kind != "field":
             # A bad signature or no JSON object: nobody can say who asked, so no balance is due.
             yield Branch(ERRORS, state, defect.rule, None)
@@ -500,8 +512,10 @@ class Ledger:
 
     def _wrong_amount(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
         if callback.kind is Kind.BET:
-            # Not one of the amounts of the contract: whatever it is, it can't have been debited.
-            yield Branch(ERRORS, state, defect.rule, None)
+            # Not one of the amounts of the contract: whatever it is, it can't have been debited. An
+            # amount that is not there may be read as 0, though, and such a bet may be accepted.
+            absent = defect.json in (None, "null")
+            yield Branch(ANY if absent else ERRORS, state, defect.rule, None)
             return
         yield Branch(ANY, state, defect.rule, None)
         spelled = (defect.json or "").strip('"')
@@ -531,6 +545,10 @@ def _amount(callback: Callback) -> int:
 
 def _sized(amount: int, rule: str) -> str:
     return "AMOUNT-03" if amount > HUGE else "AMOUNT-01" if amount >= LARGE else rule
+
+
+def _is_of_another_round(callback: Callback, bet: BetRecord) -> bool:
+    return bet.content is not None and callback.round_id != bet.content[_ROUND]
 
 
 def _content(callback: Callback) -> tuple[object, ...]:

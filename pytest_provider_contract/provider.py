@@ -14,6 +14,7 @@ from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange, P
 from pytest_provider_contract.ledger import Ledger, State
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, Step
+from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.verdict import Judge, opening_balance
 
 _RESENDS = 3
@@ -173,6 +174,9 @@ class _Play:
             time.sleep(step.wait_ms / 1000)
         for _ in range(_RESENDS):
             callback = self._callback(step, position)
+            if step.forgery is Forgery.REUSED:
+                # What a wallet trusts once more may be the signature, or the request that it came with.
+                callback = replace(callback, request_id=self._latest_request_id() or callback.request_id)
             envelope, defect = _dress(step, self.provider.client, callback)
             exchange = self._send(position, callback, envelope, defect)
             violation = self.judge.see(exchange)
@@ -286,12 +290,17 @@ class _Play:
             return Player(self._mint("unknown player"), self.provider.players[0].session_id)
         return self.provider.players[index]
 
+    def _latest_request_id(self) -> str | None:
+        sound = (e.callback.request_id for e in reversed(self.exchanges) if e.defect is None)
+        return next(sound, None)
+
     def _mint(self, *label: object) -> str:
         return self.minted.setdefault(label, new_id())
 
     def _transaction_id(self, step: Step) -> str:
         if step.send is Kind.ROLLBACK:
-            return self._mint(Kind.ROLLBACK, step.bet, step.attempt)
+            # Whoever else sends one, or one that names something else, has an id of its own.
+            return self._mint(Kind.ROLLBACK, step.bet, step.attempt, step.player, step.of_win)
         return self._mint(step.send, step.bet)
 
     def _reference_id(self, step: Step) -> str:

@@ -88,6 +88,7 @@ RULES: dict[str, Rule] = {
         Rule("SIG-06", _M, "A correct signature is accepted however the body is spelled.", "D"),
         Rule("SIG-07", _M, "The signature header is found in any letter case.", "D", "signature"),
         Rule("SIG-08", _M, "Nothing happens before the signature is verified.", "D", "signature"),
+        Rule("SIG-09", _S, "A correct signature with stray characters in its base64 is refused.", "I", "signature"),
         Rule("BALANCE-01", _M, "Balance reports the player's money and changes nothing.", "T"),
         Rule("BALANCE-02", _M, "Balance reports the money as it is now, not as it was.", "D"),
         Rule("BALANCE-03", _M, "Money moves only by a callback.", "D"),

@@ -26,10 +26,12 @@ FORGERY_RULES: dict[Forgery, str] = {
     Forgery.ABSENT: "SIG-01",
     Forgery.EMPTY: "SIG-01",
     Forgery.NOT_BASE64: "SIG-02",
+    Forgery.STRAY: "SIG-09",
     Forgery.TRUNCATED: "SIG-02",
     Forgery.OTHER_KEY: "SIG-03",
     Forgery.CHANGED_AMOUNT: "SIG-04",
     Forgery.CHANGED_SPACE: "SIG-04",
+    Forgery.REUSED: "SIG-04",
     Forgery.PSS: "SIG-05",
     Forgery.SHA1: "SIG-05",
 }

@@ -29,10 +29,12 @@ class Forgery(StrEnum):
     ABSENT = "absent"
     EMPTY = "empty"
     NOT_BASE64 = "not-base64"
+    STRAY = "stray-characters"
     TRUNCATED = "truncated"
     OTHER_KEY = "other-key"
     CHANGED_AMOUNT = "changed-body"
     CHANGED_SPACE = "changed-white-space"
+    REUSED = "reused"
     PSS = "pss"
     SHA1 = "sha1"
 
@@ -77,8 +79,14 @@ class SigningKey:
         signature = self._private_key.sign(body, padding.PKCS1v15(), hashes.SHA256())
         return base64.b64encode(signature).decode()
 
-    def forge(self, body: bytes, forgery: Forgery) -> str | None:
-        """A header value that must be refused for this body; None leaves the header out."""
+    def forge(self, body: bytes, forgery: Forgery, earlier: str | None = None) -> str | None:
+        """A header value that must be refused for this body; None leaves the header out.
+
+        Args:
+            body: The bytes that it goes with.
+            forgery: What is wrong with it.
+            earlier: A signature that was sent with another body, to be used again.
+        """
         match forgery:
             case Forgery.ABSENT:
                 return None
@@ -86,14 +94,14 @@ class SigningKey:
                 return ""
             case Forgery.NOT_BASE64:
                 return "*** not base64 ***"
-            case Forgery.TRUNCATED:
-                return base64.b64encode(base64.b64decode(self.sign(body))[:-8]).decode()
+            case Forgery.STRAY | Forgery.TRUNCATED:
+                return _spoiled(self.sign(body), forgery)
             case Forgery.OTHER_KEY:
                 return base64.b64encode(self._stranger.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
-            case Forgery.CHANGED_AMOUNT:
-                return self.sign(_one_digit_changed(body))
-            case Forgery.CHANGED_SPACE:
-                return self.sign(body.replace(b":", b": ", 1))
+            case Forgery.CHANGED_AMOUNT | Forgery.CHANGED_SPACE:
+                return self.sign(_changed(body, forgery))
+            case Forgery.REUSED:
+                return earlier or self.sign(body + b" ")
             case Forgery.PSS:
                 pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
                 return base64.b64encode(self._private_key.sign(body, pss, hashes.SHA256())).decode()
@@ -111,7 +119,15 @@ class SigningKey:
         return True
 
 
-def _one_digit_changed(body: bytes) -> bytes:
+def _spoiled(signature: str, forgery: Forgery) -> str:
+    if forgery is Forgery.STRAY:
+        return f"{signature[:20]}*{signature[20:40]}!{signature[40:]}"
+    return base64.b64encode(base64.b64decode(signature)[:-8]).decode()
+
+
+def _changed(body: bytes, forgery: Forgery) -> bytes:
+    if forgery is Forgery.CHANGED_SPACE:
+        return body.replace(b":", b": ", 1)
     # The last digit of the body: in a bet or win part of an amount or id, always content.
     for position in range(len(body) - 1, -1, -1):
         if body[position : position + 1].isdigit():

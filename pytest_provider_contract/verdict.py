@@ -42,6 +42,7 @@ class Judge:
     _explanations: dict[State, frozenset[str]] = field(init=False)
     _advisory: set[str] = field(default_factory=set)
     _blamed: str = "BALANCE-01"
+    _outdated: frozenset[int | None] = frozenset()
     _mover: str | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +83,10 @@ class Judge:
         matched = [(a, b) for a, b in options if answer.status in b.statuses and _reports(b, answer)]
         if not matched:
             self.ledger_violation = True
+            if exchange.kind is Kind.BALANCE and answer.balance in self._outdated and rule != "PLAYER-01":
+                rule = "BALANCE-02"
             return _unexplained([branch for _, branch in options], answer, rule)
+        before = self.states
         self._explanations = {}
         for advisory, branch in matched:
             _keep(self._explanations, branch.state, advisory | branch.advisory)
@@ -94,7 +98,18 @@ class Judge:
         rules = {branch.rule for _, branch in matched}
         self.declined += exchange.kind is Kind.BET and rules == {None} and answer.status is Status.UNKNOWN
         self._count(exchange, answer, rules)
+        self._note_outdated(exchange.callback.player_id, before, answer)
+        if exchange.kind is Kind.BALANCE and exchange.defect is None:
+            self._blamed = "BALANCE-01"  # whatever moved the money moved it rightly
         return None
+
+    def _note_outdated(self, player_id: str, before: Sequence[State], answer: Answer) -> None:
+        """Keep what a callback changed and told rightly: a probe that shows it as it was is outdated."""
+        if player_id not in self.ledger.currencies:
+            return
+        told = {state.balances[player_id] for state in self.states} == {answer.balance}
+        old = frozenset(state.balances[player_id] for state in before) - {answer.balance}
+        self._outdated = old if told and answer.status is Status.SUCCESS else frozenset()
 
     def _blame(self, exchange: Exchange, options: Sequence[tuple[frozenset[str], Branch]]) -> str:
         # A probe that finds the wrong money accuses the callback that moved it.

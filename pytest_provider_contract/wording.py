@@ -70,7 +70,7 @@ class _Teller:
 
 
 def _transaction(step: Step) -> tuple[object, ...]:
-    return (step.send, step.bet, step.attempt, step.of_win)
+    return (step.send, step.bet, step.attempt, step.of_win, step.player)
 
 
 def _stake(plan: BetPlan) -> str:

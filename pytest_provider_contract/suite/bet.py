@@ -68,13 +68,10 @@ def test_bets_that_are_alike(contract_check: SuiteCheck) -> None:
         bet(1, focus=True),
         bet(2, focus=True),
         balance(),
-        rollback(1),
-        win(0),
-        rollback(2),
         via="BET-01",
         rule="BET-07",
     )
-    contract_check(plan)
+    contract_check(plan, scenario([alike, alike, alike], bet(0), bet(1), bet(2), rollback(1), win(0), rollback(2)))
 
 
 @rule("BET-08")

@@ -49,9 +49,9 @@ def test_an_unknown_bet(contract_check: SuiteCheck) -> None:
 def test_a_rollback_before_its_bet(contract_check: SuiteCheck) -> None:
     """The one rule or the other, by how the operator answers the first rollback."""
     contract_check(
-        scenario(BetPlan(900), rollback(), bet(focus=True), balance(), rollback(0, 1), balance(), bet()),
-        scenario(BetPlan(900), rollback(), rollback(0, 1), bet(focus=True), rollback(0, 2)),
-        scenario(BetPlan(900), rollback(closed=False), bet(focus=True), rollback(0, 1, closed=False), rollback(0, 2)),
+        scenario(BetPlan(900), rollback(), bet(), balance(), rollback(0, 1), balance(), bet()),
+        scenario(BetPlan(900), rollback(), rollback(0, 1), bet(), rollback(0, 2)),
+        scenario(BetPlan(900), rollback(closed=False), bet(), rollback(0, 1, closed=False), rollback(0, 2)),
     )
 
 
@@ -78,9 +78,10 @@ def test_round_closed_makes_no_difference(contract_check: SuiteCheck, closed: bo
 
 @rule("ROLLBACK-11", "ROLLBACK-09")
 def test_a_settled_bet(contract_check: SuiteCheck) -> None:
+    refused = rollback(focus=True)
     contract_check(
-        scenario(BetPlan(400, 150), bet(), win(), rollback(), balance(), rollback(0, 1), balance()),
-        scenario(BetPlan(400, 0), bet(), win(), rollback(), rollback(0, 1)),
+        scenario(BetPlan(400, 150), bet(), win(), refused, balance(), rollback(0, 1), balance(), rule="ROLLBACK-11"),
+        scenario(BetPlan(400, 0), bet(), win(), refused, rollback(0, 1), rule="ROLLBACK-11"),
     )
 
 

@@ -22,18 +22,19 @@ KINDS = pytest.mark.parametrize("callback", list(Kind))
 def forged(callback: Kind, forgery: Forgery) -> Scenario:
     """A forged callback, then the same transaction signed well: only that one counts."""
     bad: Step
+    good: Step
     match callback:
         case Kind.BALANCE:
             return scenario([], balance(), balance(forgery=forgery, focus=True), balance())
         case Kind.BET:
-            bad = bet(forgery=forgery, focus=True)
-            return scenario(BetPlan(411), bad, balance(), bet(), rollback())
+            bad, good = bet(forgery=forgery), bet(focus=True)
+            return scenario(BetPlan(411), balance(), bad, balance(), good, rollback(), rule="SIG-08", via="BET-01")
         case Kind.WIN:
-            bad = win(forgery=forgery, focus=True)
-            return scenario(BetPlan(411, 913), bet(), bad, balance(), win(), balance())
+            bad, good = win(forgery=forgery), win(focus=True)
+            return scenario(BetPlan(411, 913), bet(), bad, balance(), good, rule="SIG-08", via="WIN-01")
         case Kind.ROLLBACK:
-            bad = rollback(forgery=forgery, focus=True)
-            return scenario(BetPlan(411), bet(), bad, balance(), rollback(), balance())
+            bad, good = rollback(forgery=forgery), rollback(focus=True)
+            return scenario(BetPlan(411), bet(), bad, balance(), good, rule="SIG-08", via="ROLLBACK-01")
 
 
 @rule("SIG-01")
@@ -57,13 +58,21 @@ def test_another_key(contract_check: SuiteCheck, callback: Kind) -> None:
 @rule("SIG-04")
 @KINDS
 def test_another_body(contract_check: SuiteCheck, callback: Kind) -> None:
-    contract_check(forged(callback, Forgery.CHANGED_AMOUNT), forged(callback, Forgery.CHANGED_SPACE))
+    contract_check(*(forged(callback, f) for f in (Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.REUSED)))
 
 
 @rule("SIG-05")
 @KINDS
 def test_another_scheme(contract_check: SuiteCheck, callback: Kind) -> None:
     contract_check(forged(callback, Forgery.PSS), forged(callback, Forgery.SHA1))
+
+
+@rule("SIG-09")
+def test_stray_characters(contract_check: SuiteCheck) -> None:
+    contract_check(
+        scenario([], balance(forgery=Forgery.STRAY)),
+        scenario(BetPlan(411), bet(forgery=Forgery.STRAY), balance(), rollback(), balance()),
+    )
 
 
 @rule("SIG-06")

@@ -54,6 +54,9 @@ class Habits:
     foreign_rollback: Status = ERROR
     conflict: str = "duplicate"  # or stored, error
     closes_rounds: bool = False
+    compares_rounds: bool = False  # refuses a win or rollback of another round than its bet's
+    least: int = 0  # smaller stakes are below the operator's limit, 0 aside
+    declines_every: int | None = None  # every so many bets, for reasons of the operator's own
     strangers: Status = ERROR
     errors_tell_balance: bool = True
 
@@ -78,6 +81,9 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "foreign_rollback": (ERROR, OK),
     "conflict": ("duplicate", "stored", "error"),
     "closes_rounds": (False, True),
+    "compares_rounds": (False, True),
+    "least": (0, 10),
+    "declines_every": (None, 3),
     "strangers": (ERROR, OK),
     "errors_tell_balance": (True, False),
 }
@@ -127,6 +133,7 @@ class Wallet:
     late: dict[str, int] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
+    asked: int = 0
 
     def answer(self, callback: Callback) -> Answered:
         if callback.player_id not in self.money:
@@ -208,6 +215,11 @@ class Wallet:
             return Status.INSUFFICIENT_BALANCE
         if self.habits.limit is not None and amount > self.habits.limit:
             return Status.BET_LIMIT
+        if 0 < amount < self.habits.least:
+            return Status.BET_LIMIT
+        self.asked += 1
+        if self.habits.declines_every and self.asked % self.habits.declines_every == 0:
+            return ERROR
         return None
 
     def debit(self, c: Callback, amount: int) -> None:
@@ -228,6 +240,8 @@ class Wallet:
             taken = self.habits.dead_win == "credit"
         elif bet is None:
             taken = self.habits.early_win == "credit"
+        elif self.of_another_round(c, bet):
+            taken = False
         elif bet.fate == "settled":
             taken = self.habits.second_win == "credit"
         else:
@@ -253,6 +267,9 @@ class Wallet:
 
     # -- rollbacks
 
+    def of_another_round(self, c: Callback, bet: Bet) -> bool:
+        return self.habits.compares_rounds and bet.fate == "open" and c.round_id != bet.content[2]
+
     def rollback(self, c: Callback) -> Answered:
         reference = c.reference_id or ""
         bet = self.bets.get(reference)
@@ -263,6 +280,8 @@ class Wallet:
             return self.replayed(c, OK, told if c.player_id in names else None)
         if bet is None:
             return self.unknown_rollback(c)
+        if bet.player == c.player_id and self.of_another_round(c, bet):
+            return ERROR, self.now(c)
         if bet.player != c.player_id:
             return self.habits.foreign_rollback, self.now(c)
         match bet.fate:

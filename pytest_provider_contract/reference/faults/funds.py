@@ -129,7 +129,7 @@ class BalanceCostsAUnit(Wallet):
             self._move(callback, account, -1)
 
 
-@fault("interest-every-second", "BALANCE-03", "BALANCE-01")
+@fault("interest-every-second", "BALANCE-03", "BALANCE-01", "BALANCE-02")
 class InterestEverySecond(Wallet):
     """Every second brings the player one minor unit, without any callback."""
 

@@ -300,7 +300,7 @@ class CurrencyIsAnother(_CurrencyAs):
         return "USD" if currency != "USD" else "EUR"
 
 
-@fault("currency-in-lower-case", "BALANCE-04")
+@fault("currency-in-lower-case", "BALANCE-04", "REPLY-05")
 class CurrencyInLowerCase(_CurrencyAs):
     """Replies have the currency in lower case."""
 
@@ -368,7 +368,7 @@ class BetReplayReportsSecondDebit(Wallet):
         return reply
 
 
-@fault("error-reports-balance-0", "SEQ-01")
+@fault("error-reports-balance-0", "BET-03", "SEQ-01")
 class ErrorReportsBalance0(Wallet):
     """An error reply has a balance of 0."""
 
@@ -377,7 +377,7 @@ class ErrorReportsBalance0(Wallet):
         return reply if account is None else replace(reply, balance=0)
 
 
-@fault("declined-bet-reports-debit", "SEQ-01")
+@fault("declined-bet-reports-debit", "BET-03", "SEQ-01")
 class DeclinedBetReportsDebit(Wallet):
     """A bet above the balance is declined with the balance that it would have left, below zero."""
 

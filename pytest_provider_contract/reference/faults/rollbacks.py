@@ -49,7 +49,7 @@ class RollbackRepeatRefundsAgain(LaxWallet):
         self._move(rollback, account, record.stake)
 
 
-@fault("rollback-third-time-refunds-again", "ROLLBACK-03", "SEQ-01")
+@fault("rollback-third-time-refunds-again", "ROLLBACK-03", "ROLLBACK-02", "SEQ-01")
 class RollbackThirdTimeRefundsAgain(LaxWallet):
     """The first retry of a rollback is recognised, the second one refunds again."""
 
@@ -279,7 +279,7 @@ class RollbackOfUnknownCredits(LaxWallet):
         self._move(rollback, account, found[-1].stake if found else 1)
 
 
-@fault("rollback-of-declined-bet-refunds", "ROLLBACK-07", "SEQ-01")
+@fault("rollback-of-declined-bet-refunds", "ROLLBACK-07", "ROLLBACK-03", "SEQ-01")
 class RollbackOfDeclinedBetRefunds(LaxWallet):
     """A rollback of a declined bet credits the stake that was never debited."""
 

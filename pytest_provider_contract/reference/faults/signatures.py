@@ -318,7 +318,7 @@ class BadSignatureBurnsTransaction(Gateway):
         return super()._answer(request)
 
 
-@fault("signature-decoded-loosely", "SIG-02")
+@fault("signature-decoded-loosely", "SIG-09")
 class SignatureDecodedLoosely(Verifier):
     """A signature with characters that are not base64 is accepted: the decoder skips them."""
 
