@@ -35,6 +35,20 @@ class Callback:
     is_free: bool | None = None
     reward_id: str | None = None
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What must be the same in every replay of the transaction."""
+        return (
+            self.player_id,
+            self.reference_id,
+            self.round_id,
+            self.game_id,
+            self.amount,
+            self.currency,
+            self.is_free,
+            self.reward_id,
+        )
+
     def fields(self) -> dict[str, object]:
         """The body under contract names, without what this kind does not carry."""
         named = {

@@ -26,10 +26,11 @@ class OperatorGoneError(Exception):
 
 @dataclass(slots=True)
 class Recorder:
-    """Counts and latencies of every callback, and the latest exchanges."""
+    """Counts and latencies of every callback, the latest exchanges, and when each player had one."""
 
     latency: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in Kind})
     recent: list[Exchange] = field(default_factory=list)
+    latest_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def sent(self) -> int:
@@ -40,6 +41,7 @@ class Recorder:
         """Record one exchange."""
         self.latency[exchange.kind].add(exchange.elapsed_ms)
         self.recent.append(exchange)
+        self.latest_s[exchange.callback.player_id] = exchange.ended_s
         if len(self.recent) > 2 * _KEPT:
             del self.recent[:-_KEPT]
 

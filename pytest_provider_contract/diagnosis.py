@@ -49,6 +49,7 @@ _CAUSES = {
     "IDEM-06": "a refunded bet's transactionId is forgotten; keep it for ever",
     "IDEM-07": "a settled bet's transactionId is forgotten; keep it for ever",
     "IDEM-08": "transactionIds are kept in a cache that forgets; keep them for ever",
+    "IDEM-09": "transactionIds expire, or are kept in memory only; keep them for ever in the database of the money",
     "ORDER-01": "a win before its bet is answered with SUCCESS without a credit, or credited with an error",
     "ORDER-02": "a win refused before its bet is remembered as done, or an early one is paid again",
     "PLAYER-01": "transactions or balances are looked up without the player",

@@ -23,7 +23,7 @@ LARGE = 1 << 31
 HUGE = 1 << 53
 MAX_AMOUNT = (1 << 63) - 1
 
-# Where `_content` keeps the round.
+# Where `Callback.content` has the round.
 _ROUND = 2
 
 
@@ -256,7 +256,7 @@ class Ledger:
             for branch in self._new_bet(state, bet):
                 if branch.statuses == OK:
                     yield replace(branch, rule="BET-08")
-        elif known.content != _content(bet):
+        elif known.content != bet.content:
             duplicate = frozenset({Status.DUPLICATE})
             yield self._replay(state, bet, duplicate, "IDEM-03", known.reported)
             others = self._replay(state, bet, ANY - duplicate, "IDEM-03", known.reported)
@@ -275,7 +275,7 @@ class Ledger:
         arrived = replace(
             known,
             player_id=bet.player_id,
-            content=_content(bet),
+            content=bet.content,
             reported=state.balances[bet.player_id],
             refund_reported=known.promised_to(bet.player_id),
             promised=frozenset(),
@@ -328,7 +328,7 @@ class Ledger:
         elif bet is not None and bet.content is not None and bet.player_id != win.player_id:
             bet = None  # another player's bet is no bet of this one
         if known is not None and known.credited:
-            if known.content == _content(win):
+            if known.content == win.content:
                 arrived = known.early and bet is not None and bet.fate is Fate.SETTLED
                 yield self._replay(state, win, OK, "ORDER-02" if arrived else "IDEM-02", known.reported)
             else:
@@ -338,7 +338,7 @@ class Ledger:
                 yield replace(others, advisory=frozenset({"IDEM-05"}))
             return
         yield from self._uncredited_win(state, win, bet, refused_before=known is not None)
-        if known is not None and known.content != _content(win):
+        if known is not None and known.content != win.content:
             # A wallet that remembers what it refused may see a conflict.
             yield self._replay(state, win, frozenset({Status.DUPLICATE}), "IDEM-04", known.reported)
             others = self._replay(state, win, ERRORS - {Status.DUPLICATE}, "IDEM-04", known.reported)
@@ -551,28 +551,15 @@ def _is_of_another_round(callback: Callback, bet: BetRecord) -> bool:
     return bet.content is not None and callback.round_id != bet.content[_ROUND]
 
 
-def _content(callback: Callback) -> tuple[object, ...]:
-    return (
-        callback.player_id,
-        callback.reference_id,
-        callback.round_id,
-        callback.game_id,
-        callback.amount,
-        callback.currency,
-        callback.is_free,
-        callback.reward_id,
-    )
-
-
 def _bet_record(bet: Callback, fate: Fate, reported: int) -> BetRecord:
-    return BetRecord(bet.player_id, _content(bet), _amount(bet), fate, bool(bet.is_free), reported)
+    return BetRecord(bet.player_id, bet.content, _amount(bet), fate, bool(bet.is_free), reported)
 
 
 def _win_record(win: Callback, reported: int, *, credited: bool, early: bool) -> WinRecord:
     return WinRecord(
         win.player_id,
         win.reference_id or "",
-        _content(win),
+        win.content,
         _amount(win),
         credited,
         early,

@@ -41,6 +41,7 @@ class Performance:
         declined: How many bets that could be paid were declined without a reason being given.
         ledger: The money rules it was judged by; None when no balance could be read.
         opening: What the wallet held before the first step, likewise.
+        states: What the wallet may hold at the end; empty after a violation.
     """
 
     scenario: Scenario
@@ -54,6 +55,7 @@ class Performance:
     declined: int = 0
     ledger: Ledger | None = None
     opening: State | None = None
+    states: tuple[State, ...] = ()
 
     @property
     def position(self) -> int:
@@ -200,10 +202,21 @@ class _Play:
 
     def _probe(self, involved: range) -> Violation | None:
         probed = len(self.scenario.steps)
+        if self._ends_with_balances() >= set(involved):
+            return None  # asking once more would tell nothing new
         for index in involved:
             if violation := self._take(probed, Step(Kind.BALANCE, player=index)):
                 return violation
         return None
+
+    def _ends_with_balances(self) -> set[int | None]:
+        """The players whose money the scenario's own last steps ask for."""
+        asked: set[int | None] = set()
+        for step in reversed(self.scenario.steps):
+            if step.send is not Kind.BALANCE or step.forgery is not None or step.damage is not None:
+                break
+            asked.add(step.player)
+        return asked
 
     def _send(
         self, position: int, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None
@@ -244,6 +257,7 @@ class _Play:
             judge.declined if judge else 0,
             judge.ledger if judge else None,
             judge.state if judge else None,
+            tuple(judge.states) if judge and violation is None else (),
         )
 
     def _is_tested(self, judge: Judge) -> bool:

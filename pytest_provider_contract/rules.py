@@ -127,6 +127,7 @@ RULES: dict[str, Rule] = {
         Rule("IDEM-06", _M, "A bet replayed after its rollback moves nothing.", "D"),
         Rule("IDEM-07", _M, "A bet or win replayed after settlement moves nothing.", "T"),
         Rule("IDEM-08", _M, "A replay is still a replay after many other transactions.", "T"),
+        Rule("IDEM-09", _M, "A replay is still a replay later: at the run's end, after a restart, after a day.", "T"),
         Rule("ORDER-01", _M, "A win before its bet is credited with SUCCESS or refused with an error.", "D"),
         Rule("ORDER-02", _M, "A win retried after its late bet leaves the bet settled exactly once.", "D"),
         Rule("ORDER-03", _M, "Callbacks of different bets and rounds may interleave.", "T"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -13,10 +13,12 @@ from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.finding import ContractViolation, Finding, describe_finding
 from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.ledger import HUGE, LARGE
+from pytest_provider_contract.memory import RULE as RECALL_RULE
+from pytest_provider_contract.memory import Keepsake, Memory, recall
 from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.scenario import BetPlan, Scenario, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import BetPlan, Scenario, balance, bet, rollback, scenario, win
 from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.shrink import shrink
 from pytest_provider_contract.strategies import Funds
@@ -33,6 +35,11 @@ _GENERATED_SHARE = 0.2
 _CHUNKS = 20
 _SLOW_P95_MS = 1000
 _SLOW_MEDIAN_MS = 25
+# A forgetful wallet forgets within seconds or minutes; longer waits are for --operator-recheck.
+_MEMORY_S = {"quick": 2.5, "standard": 6.0, "certify": 60.0}
+_LONGEST_REPEAT_S = 10.0
+_LONG_STEPS = 40
+RESTING = scenario([], balance(), balance(wait_ms=1_100, focus=True), rule="BALANCE-03", via="BALANCE-01")
 
 
 class NotTestedError(Exception):
@@ -130,6 +137,9 @@ class ContractRun:
         self._funds: Funds | None = None
         self._limited = False
         self._opening_failures = 0
+        self.memory = Memory()
+        self._next_recall_s = _MEMORY_S["quick"]
+        self._recalled: set[str | None] = set()
 
     # -- budget ---------------------------------------------------------------------------------
 
@@ -166,9 +176,9 @@ class ContractRun:
         total = self.settings.effort.total_s
         return max((total - self.elapsed_s) * share, _GENERATED_SHARE * total * share)
 
-    def affords(self, callbacks: int) -> bool:
-        """Whether so many callbacks fit into a tenth of the effort's time."""
-        return callbacks * self._median_ms() / 1000 < self.settings.effort.total_s / 10
+    def affords(self, callbacks: int, share: float = 0.1) -> bool:
+        """Whether so many callbacks fit into a share of the effort's time."""
+        return callbacks * self._median_ms() / 1000 < self.settings.effort.total_s * share
 
     # -- money ------------------------------------------------------------------------------------
 
@@ -241,6 +251,20 @@ class ContractRun:
         )
         return replace(plan, bets=bets)
 
+    def look_up(self) -> None:
+        """Ask for every balance that is not known, so that money moving by itself shows later."""
+        for index in range(len(self.provider.players)):
+            if index not in self.provider.known:
+                self.provider.balance(index)
+
+    def idle_longest(self) -> tuple[int, int]:
+        """The player whose money has rested longest, and for how many milliseconds."""
+        self.funds()
+        latest_s = self.client.recorder.latest_s
+        since = {i: latest_s[self.provider.players[i].player_id] for i in self.provider.known}
+        index = min(since, key=since.__getitem__, default=0)
+        return index, round((self._now() - since[index]) * 1000) if since else 0
+
     def restore(self) -> None:
         """Bring every player back to the balance the run began with, where the wallet lets it."""
         for index, start in self._start_balances.items():
@@ -300,12 +324,83 @@ class ContractRun:
         if performance.violation is not None:
             raise self._violated(performance)
         self.results.take(performance)
+        self.memory.keep(performance, self.client.recorder.sent)
         if plan.rule is not None and performance.declined and not performance.tested:
             performance = self._insisted(performance)
         if self.settings.strict and (broken := sorted(performance.advisory)):
             raise self._violated(performance, broken[0])
         self._refill(performance)
         return performance
+
+    # -- memory -------------------------------------------------------------------------------------
+
+    def recall_when_due(self) -> None:
+        """Replay some old transactions, at times that lie further and further apart.
+
+        Raises:
+            ContractViolation: A replay moved money or was answered wrongly.
+        """
+        if self.elapsed_s < self._next_recall_s:
+            return
+        self._next_recall_s = 2 * self.elapsed_s
+        # Each is replayed once before the end: a replay may remind a forgetful wallet.
+        fresh = [k for k in self.memory.sample() if k.bet.transaction_id not in self._recalled]
+        oldest = {k.outcome: k for k in reversed(fresh)}.values()
+        if oldest and self.affords(4 * len(oldest)):
+            self._recalled.update(k.bet.transaction_id for k in oldest)
+            self._recall(list(oldest))
+
+    def recall_all(self, begun: Mapping[str, Scenario]) -> None:
+        """Replay all transactions that were kept, once they are old enough.
+
+        Args:
+            begun: Per outcome a scenario that begins one, for a run that met none so far.
+
+        Raises:
+            ContractViolation: A replay moved money or was answered wrongly.
+        """
+        kept = {k.outcome for k in self.memory.sample()}
+        for outcome, plan in begun.items():
+            if outcome not in kept:
+                self.expect(plan)
+        age_s = self._now() - min((k.kept_s for k in self.memory.sample()), default=0.0)
+        time.sleep(max(0.0, _MEMORY_S[self.settings.effort.name] - age_s))
+        kept_now = self.memory.sample()
+        while len(kept_now) > 1 and not self.affords(4 * len(kept_now)):
+            kept_now.pop()
+        self._recall(kept_now)
+
+    def _recall(self, keepsakes: Sequence[Keepsake]) -> None:
+        self._can_go_on()
+        self.client.label = RECALL_RULE
+        try:
+            recalled = recall(self.provider, keepsakes, self.client.recorder.sent)
+        except OperatorGoneError as error:
+            self.results.gone = str(error)
+            raise NotTestedError(f"the operator can't be asked any more: {error}") from None
+        if recalled.evidence is not None:
+            raise self._forgotten(recalled.evidence)
+        self.memory.renew(keepsakes, recalled.keepsakes)
+        self.results.exercised.update(recalled.exercised)
+
+    def _forgotten(self, evidence: Performance) -> ContractViolation:
+        """Try whether the same happens with new transactions: at once, or after the same time."""
+        plan = evidence.scenario
+        if evidence.position < 0:
+            return self._violated(evidence)
+        at_once = replace(plan, steps=tuple(replace(step, wait_ms=0) for step in plan.steps))
+        performance = self._retried(at_once)
+        if performance is not None and performance.violation is not None:
+            return self._violated(performance)
+        repeated = tries = 0
+        best = evidence
+        if plan.steps[-1].wait_ms <= _LONGEST_REPEAT_S * 1000:
+            again, tries = self._retried(plan), 1
+            if again is not None and again.violation is not None:
+                best, repeated = again, 1
+        finding = replace(Finding.of(best), repeated=repeated + 1, tries=tries + 1)
+        self.results.findings.append(finding.to_json())
+        return ContractViolation(finding, best)
 
     def _insisted(self, performance: Performance) -> Performance:
         """Play a scenario again whose rule could not be tested because a bet was declined.
@@ -332,9 +427,9 @@ class ContractRun:
 
     def _refill(self, performance: Performance) -> None:
         # A scenario may bet all the money and win little: the next one should find some again.
-        for index, balance in performance.balances.items():
+        for index, left in performance.balances.items():
             start = self._start_balances.get(index, 0)
-            if balance < start // 2:
+            if left < start // 2:
                 self._restore(index, start)
 
     def _can_go_on(self) -> None:
@@ -360,17 +455,31 @@ class ContractRun:
         """Shrink, confirm and record a violation."""
         finding = Finding.of(performance, advisory)
         best, repeated, tries = performance, 0, 0
-        if performance.position >= 0:
+        if (moved := self._moved_by_itself(performance)) is not None:
+            best, repeated, tries = moved, 1, 1
+        elif performance.position >= 0:
             best, repeated, tries = self._minimised(performance, finding.rule, advisory)
         finding = replace(Finding.of(best, advisory), repeated=repeated + 1, tries=tries + 1)
         violation = ContractViolation(finding, best)
         self.results.findings.append(finding.to_json())
         return violation
 
+    def _moved_by_itself(self, performance: Performance) -> Performance | None:
+        """A simpler explanation of what does not show again: money that moves without a callback."""
+        if performance.violation is None or performance.position < 0 or _hangs(performance):
+            return None
+        plan = _cut(performance)
+        if len(plan.steps) <= _LONG_STEPS:  # a long one would only meet it again
+            again = self._retried(plan)
+            if again is None or again.violation is not None:
+                return None
+        resting = self._retried(RESTING)
+        return resting if resting is not None and resting.violation is not None else None
+
     def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:
         best = first
         deadline_s = self._now() + min(max(self.settings.effort.total_s / 4, 5), 30)
-        hanging = first.exchanges[-1].elapsed_ms > _SLOW_P95_MS
+        hanging = _hangs(first)
 
         def still_fails(candidate: Scenario) -> bool:
             nonlocal best
@@ -424,6 +533,10 @@ def _shows(performance: Performance, rule: str, advisory: str | None) -> bool:
     if advisory is not None:
         return advisory in performance.advisory
     return performance.violation is not None and performance.violation.rule == rule
+
+
+def _hangs(performance: Performance) -> bool:
+    return performance.exchanges[-1].elapsed_ms > _SLOW_P95_MS
 
 
 def _cut(performance: Performance) -> Scenario:

@@ -55,6 +55,7 @@ CHAPTER_FILES = (
     "bodies",
     "time",
     "sequences",
+    "memory",
 )
 _WORKER_INPUT = "provider_contract"
 _CONNECT_S = 5.0
@@ -104,6 +105,7 @@ class SuiteCheck:
         funds = replace(run.funds(), players=players)
         if funds.balance < 1:
             self.not_tested("a player has no money")
+        run.look_up()
         rule = self.rules[0]
         self.progress.begin(f"{rule} {RULES[rule].text}")
         sequences = 0
@@ -111,6 +113,7 @@ class SuiteCheck:
         def play(plan: Scenario) -> None:
             nonlocal sequences
             run.expect(plan, exact_amounts=True)
+            run.recall_when_due()
             sequences += 1
             run.results.exercised[rule] += 1
             self.progress.tick(sequences, run.client.recorder.sent)

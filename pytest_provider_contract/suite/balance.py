@@ -33,19 +33,3 @@ def test_balance_follows_every_movement(contract_check: SuiteCheck) -> None:
         rule="BALANCE-02",
     )
     contract_check(plan)
-
-
-@rule("BALANCE-03")
-def test_money_rests_between_callbacks(contract_check: SuiteCheck) -> None:
-    plan = scenario(
-        [BetPlan(353, 101), BetPlan(97, round=1)],
-        bet(0),
-        win(0),
-        bet(1),
-        rollback(1),
-        balance(),
-        balance(wait_ms=500, focus=True),
-        via="BALANCE-01",
-        rule="BALANCE-03",
-    )
-    contract_check(plan)

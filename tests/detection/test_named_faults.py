@@ -23,7 +23,7 @@ FAULTS = [
     ("second-bet-of-round-refused", "BET-07", 8),
     ("balance-of-first-player", "PLAYER-01", 4),
     ("accounts-found-by-session", "PLAYER-02", 2),
-    ("bets-remembered-for-2-seconds", "IDEM-08", 4),
+    ("bets-remembered-for-2-seconds", "IDEM-09", 4),
     ("win-in-open-round-refused", "WIN-07", 2),
 ]
 CHAPTERS = "REPLY,BET,WIN,ROLLBACK,IDEM,PLAYER,AMOUNT"

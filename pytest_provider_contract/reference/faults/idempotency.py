@@ -125,28 +125,28 @@ class OnlyLastBetRemembered(_BetsForgotten):
     kept = 1
 
 
-@fault("only-50-bets-remembered", "IDEM-08")
+@fault("only-50-bets-remembered", "IDEM-08", "IDEM-09")
 class Only50BetsRemembered(_BetsForgotten):
     """Only the last 50 bets are remembered: a retry of an earlier one debits again."""
 
     kept = 50
 
 
-@fault("only-100-bets-remembered", "IDEM-08")
+@fault("only-100-bets-remembered", "IDEM-08", "IDEM-09")
 class Only100BetsRemembered(_BetsForgotten):
     """Only the last 100 bets are remembered: a retry of an earlier one debits again."""
 
     kept = 100
 
 
-@fault("only-200-bets-remembered", "IDEM-08")
+@fault("only-200-bets-remembered", "IDEM-08", "IDEM-09")
 class Only200BetsRemembered(_BetsForgotten):
     """Only the last 200 bets are remembered: a retry of an earlier one debits again."""
 
     kept = 200
 
 
-@fault("only-50-wins-remembered", "IDEM-08")
+@fault("only-50-wins-remembered", "IDEM-08", "IDEM-09")
 class Only50WinsRemembered(LaxWallet):
     """Only the last 50 wins are remembered: a retry of an earlier one credits again."""
 
@@ -158,7 +158,7 @@ class Only50WinsRemembered(LaxWallet):
             super()._check_won_bet(win, record)
 
 
-@fault("bets-remembered-for-2-seconds", "IDEM-08", "IDEM-01")
+@fault("bets-remembered-for-2-seconds", "IDEM-09", "IDEM-01")
 class BetsRememberedFor2Seconds(LaxWallet):
     """A bet is remembered for two seconds: a later retry debits again."""
 
