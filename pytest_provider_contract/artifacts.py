@@ -35,7 +35,12 @@ def write_artifacts(directory: Path, finding: Finding, performance: Performance,
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     name = _free_name(folder, finding)
     replay, script = folder / f"{name}.json", folder / f"{name}.sh"
-    recorded = {"made_by": f"pytest-provider-contract {__version__}", **finding.scenario, "broken": finding.rule}
+    recorded = {
+        "made_by": f"pytest-provider-contract {__version__}",
+        **finding.scenario,
+        "broken": finding.rule,
+        "after": {"callbacks": finding.callbacks, "seconds": finding.seconds},
+    }
     replay.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
     script.touch(mode=0o700)
     script.write_text(_script(finding, performance, endpoint), encoding="utf-8")

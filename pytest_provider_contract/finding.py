@@ -30,6 +30,8 @@ class Finding:
         scenario: The scenario as JSON.
         repeated: In how many tries it showed.
         tries: How often it was tried.
+        callbacks: How many callbacks the run had sent when it showed first, the telling one included.
+        seconds: Seconds since the run began, likewise.
     """
 
     rule: str
@@ -41,6 +43,8 @@ class Finding:
     scenario: dict[str, Any]
     repeated: int = 1
     tries: int = 1
+    callbacks: int | None = None
+    seconds: float | None = None
 
     @classmethod
     def of(cls, performance: Performance, advisory: str | None = None) -> Finding:

@@ -421,7 +421,13 @@ class ContractRun:
                 return performance
         tries = _INSISTENCE + 1
         always = Violation(plan.rule or "", "status SUCCESS", f"bets are declined in {tries} of {tries} tries")
-        finding = replace(Finding.of(replace(performance, violation=always)), repeated=tries, tries=tries)
+        finding = replace(
+            Finding.of(replace(performance, violation=always)),
+            repeated=tries,
+            tries=tries,
+            callbacks=self.client.recorder.sent,
+            seconds=round(self.elapsed_s, 3),
+        )
         self.results.findings.append(finding.to_json())
         raise ContractViolation(finding, performance)
 
@@ -453,13 +459,20 @@ class ContractRun:
 
     def _violated(self, performance: Performance, advisory: str | None = None) -> ContractViolation:
         """Shrink, confirm and record a violation."""
+        callbacks, seconds = self.client.recorder.sent, round(self.elapsed_s, 3)
         finding = Finding.of(performance, advisory)
         best, repeated, tries = performance, 0, 0
         if (moved := self._moved_by_itself(performance)) is not None:
             best, repeated, tries = moved, 1, 1
         elif performance.position >= 0:
             best, repeated, tries = self._minimised(performance, finding.rule, advisory)
-        finding = replace(Finding.of(best, advisory), repeated=repeated + 1, tries=tries + 1)
+        finding = replace(
+            Finding.of(best, advisory),
+            repeated=repeated + 1,
+            tries=tries + 1,
+            callbacks=callbacks,
+            seconds=seconds,
+        )
         violation = ContractViolation(finding, best)
         self.results.findings.append(finding.to_json())
         return violation

@@ -409,6 +409,12 @@ class Session:
     def _refuse_green(self, session: pytest.Session) -> None:
         if self.with_suite and self.selected and not session.config.option.collectonly:
             verdict = self.verdict()
+            late = [
+                id_ for id_, state in verdict.states.items() if state == "failed" and id_ not in self.results.broken
+            ]
+            for id_ in late:
+                rule, evidence = RULES[id_], self.results.advisories[id_]["evidence"]
+                self.problems.append(f"{id_} {rule.level}  {rule.text}  ({evidence})")
             if verdict.missing:
                 self.problems.append(f"not tested, so not proved: {', '.join(verdict.missing)}")
             elif not set(verdict.states.values()) - {"not tested"}:
