@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from pytest_provider_contract.profile import Kind
 
@@ -67,6 +68,34 @@ class Callback:
             "rewardUuid": self.reward_id,
         }
         return {name: value for name, value in named.items() if value is not None}
+
+
+def about(bet: Callback, kind: Kind, *, round_closed: bool = True, **more: Any) -> Callback:
+    """A new win or rollback of a bet.
+
+    Args:
+        bet: The bet's callback.
+        kind: ``WIN`` or ``ROLLBACK``.
+        round_closed: Whether nothing more will follow in the bet's round.
+        more: Further attributes, such as a win's amount and currency.
+    """
+    settlement = replace(
+        bet,
+        kind=kind,
+        request_id=new_id(),
+        timestamp=now(),
+        transaction_id=new_id(),
+        reference_id=bet.transaction_id,
+        amount=None,
+        currency=None,
+        round_closed=round_closed,
+    )
+    return replace(settlement, **more)
+
+
+def retried(callback: Callback) -> Callback:
+    """The same transaction once more: new requestId and timestamp."""
+    return replace(callback, request_id=new_id(), timestamp=now())
 
 
 class Spelling(StrEnum):

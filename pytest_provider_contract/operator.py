@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from pytest_provider_contract.callbacks import Callback, new_id, now
+from pytest_provider_contract.callbacks import Callback, about, new_id, now, retried
 from pytest_provider_contract.checks import Answer, Violation, read_answer
 from pytest_provider_contract.client import OperatorClient
 from pytest_provider_contract.history import Exchange, Player
@@ -54,15 +54,17 @@ class Operator:
 
     def win(self, bet: Exchange, amount: int, *, round_closed: bool = True) -> Exchange:
         """Settle a bet; amount 0 is a lost one."""
-        return self.send(self._about(bet, Kind.WIN, round_closed, amount=amount, currency=bet.callback.currency))
+        return self.send(
+            about(bet.callback, Kind.WIN, round_closed=round_closed, amount=amount, currency=bet.callback.currency)
+        )
 
     def rollback(self, bet: Exchange, *, round_closed: bool = True) -> Exchange:
         """Roll a bet back, each time with a new transactionId as the provider does."""
-        return self.send(self._about(bet, Kind.ROLLBACK, round_closed))
+        return self.send(about(bet.callback, Kind.ROLLBACK, round_closed=round_closed))
 
     def retry(self, exchange: Exchange) -> Exchange:
         """Send a callback again: same transaction, new requestId and timestamp."""
-        return self.send(replace(exchange.callback, request_id=new_id(), timestamp=now()))
+        return self.send(retried(exchange.callback))
 
     def send(self, callback: Callback) -> Exchange:
         """Send any callback; on a connection that was closed while idle, once more."""
@@ -70,7 +72,7 @@ class Operator:
         for _ in range(_RESENDS):
             if not exchange.reply.idle:
                 break
-            exchange = self.client.send(replace(callback, request_id=new_id(), timestamp=now()))
+            exchange = self.client.send(retried(callback))
         self.exchanges.append(exchange)
         self.provider.known.clear()
         return exchange
@@ -107,17 +109,3 @@ class Operator:
     def _callback(self, kind: Kind, player: Player | None) -> Callback:
         who = player or self.provider.players[0]
         return Callback(kind, new_id(), who.player_id, who.session_id, now())
-
-    def _about(self, bet: Exchange, kind: Kind, closed: bool, **more: object) -> Callback:
-        about = replace(
-            bet.callback,
-            kind=kind,
-            request_id=new_id(),
-            timestamp=now(),
-            transaction_id=new_id(),
-            reference_id=bet.callback.transaction_id,
-            amount=None,
-            currency=None,
-            round_closed=closed,
-        )
-        return replace(about, **more)  # type: ignore[arg-type]

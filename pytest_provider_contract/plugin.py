@@ -6,13 +6,16 @@ to nothing for the plugin being installed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from pytest_provider_contract.history import Player
+    from pytest_provider_contract.launch.provider_api import ProviderApi
+    from pytest_provider_contract.launch.terms import Terms
     from pytest_provider_contract.ledger import Ledger
     from pytest_provider_contract.operator import Operator
     from pytest_provider_contract.profile import Profile
@@ -134,3 +137,63 @@ def contract_check(pytestconfig: pytest.Config, request: pytest.FixtureRequest) 
     """What the bundled suite's tests play scenarios with."""
     with _session(pytestconfig).check(request.node) as check:
         yield check
+
+
+# -- the launch side: usable without an operator's URL too ------------------------------------------
+
+
+@pytest.fixture
+def provider_api_terms() -> Terms:
+    """What the operator agreed with the provider; override it to change operatorId, games or addresses."""
+    from pytest_provider_contract.launch.terms import Terms  # noqa: PLC0415
+
+    return Terms()
+
+
+@pytest.fixture
+def provider_api(pytestconfig: pytest.Config, provider_api_terms: Terms) -> Iterator[ProviderApi]:
+    """A stand-in for the provider's own API; a test that breaks one of its MUST rules fails."""
+    session = pytestconfig.pluginmanager.get_plugin(_SESSION)
+    with (
+        _local_stand_in(pytestconfig, provider_api_terms)
+        if session is None
+        else session.provider_api(provider_api_terms) as api
+    ):
+        yield api
+
+
+def _local_stand_in(config: pytest.Config, terms: Terms) -> AbstractContextManager[ProviderApi]:
+    """A stand-in of a session without an operator's URL: real play waits for `ProviderApi.use_wallet`."""
+    from pytest_provider_contract.launch.provider_api import ProviderApi  # noqa: PLC0415
+    from pytest_provider_contract.launch.server import serving  # noqa: PLC0415
+    from pytest_provider_contract.profile import load_profile  # noqa: PLC0415
+    from pytest_provider_contract.settings import STATE_DIRECTORY  # noqa: PLC0415
+    from pytest_provider_contract.signing import key_in, load_key  # noqa: PLC0415
+
+    key = load_key(str(key_in(config.invocation_params.dir / STATE_DIRECTORY)))
+    return serving(ProviderApi(load_profile("155io"), key, terms))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Fail a test whose launches broke a rule, as part of the test itself."""
+    if "provider_api" not in pyfuncitem.funcargs:
+        return (yield)
+    api: ProviderApi = pyfuncitem.funcargs["provider_api"]  # type: ignore[assignment]
+    try:
+        result = yield
+    except Exception as error:
+        api.explain(error)
+        raise
+    config = pyfuncitem.config
+    api.check(strict=bool(config.getoption("operator_strict") or config.getini("operator_strict")))
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show a launch's findings instead of a traceback."""
+    report = yield
+    if call.excinfo is not None and call.excinfo.typename == "LaunchViolation":
+        report.longrepr = str(call.excinfo.value)
+    return report

@@ -115,6 +115,15 @@ class Results:
         for rule in performance.advisory:
             self._advise(rule, 1, " · ".join(describe_finding(performance)))
 
+    def take_launches(self, exercised: Mapping[str, int], findings: Iterable[Finding]) -> None:
+        """Count what the launches of one test put to the test, and keep what they broke."""
+        self.exercised.update(exercised)
+        for finding in findings:
+            if RULES[finding.rule].level == "MUST":
+                self.findings.append(finding.to_json())
+            else:
+                self._advise(finding.rule, 1, " · ".join(finding.sequence))
+
 
 class ContractRun:
     """Everything a suite's tests share within one process.

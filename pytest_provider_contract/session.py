@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
@@ -37,6 +37,10 @@ from pytest_provider_contract.signing import SigningKey
 from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.summary import Verdict, judge_rules, table
 from pytest_provider_contract.transport import Endpoint
+
+if TYPE_CHECKING:
+    from pytest_provider_contract.launch.provider_api import ProviderApi
+    from pytest_provider_contract.launch.terms import Terms
 
 SUITE = Path(__file__).parent / "suite"
 # The chapters in the order of running: what is most often broken comes first.
@@ -310,6 +314,21 @@ class Session:
         with self._turn():
             self.run.client.label = label
             yield Operator(self.run.provider)
+
+    @contextmanager
+    def provider_api(self, terms: Terms) -> Iterator[ProviderApi]:
+        """The `provider_api` fixture: its real play goes to the operator under test."""
+        from pytest_provider_contract.launch.provider_api import ProviderApi  # noqa: PLC0415
+        from pytest_provider_contract.launch.server import serving  # noqa: PLC0415
+
+        assert self.settings.endpoint is not None  # noqa: S101 - start() has set it
+        with self._turn(), serving(ProviderApi(self.settings.profile, self.settings.key, terms)) as api:
+            api.use_wallet(self.settings.endpoint.url)
+            try:
+                yield api
+            finally:
+                self.run.provider.known.clear()
+                self.results.take_launches(api.findings.exercised, api.findings.all)
 
     def player(self, index: int) -> Player:
         """A test player of this process.
