@@ -155,13 +155,24 @@ def read_object(body: bytes) -> dict[str, Any]:
 def _malformed(fields: dict[str, Any]) -> Iterator[Mistake]:
     """What the schema objects to."""
     demo = fields.get("currency") == DEMO_CURRENCY
+    found = {name: _mistake(name, fields, demo=demo) for name in _objected(fields)}
+    if not demo and all(fields.get(name) is None for name in _IDS):
+        # Most likely meant as demo play: one mistake, not one for each field that real play needs.
+        for name in (*_IDS, "username"):
+            found.pop(name, None)
+        if "currency" not in found:
+            actual = f"neither of them, and currency {shown(fields['currency'])}"
+            yield Mistake("LAUNCH-06", "clientPlayerId and clientSessionId, or currency XXX for demo play", actual)
+    yield from found.values()
+
+
+def _objected(fields: dict[str, Any]) -> Iterator[str]:
+    """The names of the fields that are wrong or missing."""
     for error in validator(_SCHEMA).iter_errors(fields):
         if error.validator == "required":
-            for name in error.validator_value:
-                if name not in fields:
-                    yield _mistake(name, fields, demo=demo)
+            yield from (name for name in error.validator_value if name not in fields)
         else:
-            yield _mistake(str(error.absolute_path[0]), fields, demo=demo)
+            yield str(error.absolute_path[0])
 
 
 def _mistake(name: str, fields: dict[str, Any], *, demo: bool) -> Mistake:

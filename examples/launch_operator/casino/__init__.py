@@ -1,0 +1,1 @@
+"""An operator with both halves: launch code and wallet."""
