@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_provider_contract import __version__
 from pytest_provider_contract.callbacks import Callback, Literal, Spelling, encode
@@ -13,7 +14,7 @@ from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.profile import Kind, Profile
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.signing import Forgery, SigningKey
-from pytest_provider_contract.transport import Connection, Endpoint, Header, Reply
+from pytest_provider_contract.transport import Endpoint, Failure, Fault, Header, Overlap, Pool, Request, Timed, overlap
 
 # A full-size response would keep 300,000 exchanges of a certify run in memory.
 _KEPT = 200
@@ -26,24 +27,46 @@ class OperatorGoneError(Exception):
 
 @dataclass(slots=True)
 class Recorder:
-    """Counts and latencies of every callback, the latest exchanges, and when each player had one."""
+    """Counts and latencies of every callback, and the latest exchanges.
+
+    Attributes:
+        latency: Per kind how long its callbacks took; those that the network disturbed on
+            purpose are not among them.
+        overlaps: For callbacks sent together, how often so many were asked for and so many
+            were under way at one moment.
+        spread: Milliseconds from the first to the last release of callbacks sent together.
+        recent: The latest exchanges.
+        disturbed: How many callbacks the network disturbed on purpose.
+        latest_s: Per player's id the monotonic seconds when the latest callback ended.
+    """
 
     latency: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in Kind})
+    overlaps: Counter[tuple[int, int]] = field(default_factory=Counter)
+    spread: Histogram = field(default_factory=Histogram)
     recent: list[Exchange] = field(default_factory=list)
+    disturbed: int = 0
     latest_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def sent(self) -> int:
         """How many callbacks were sent."""
-        return sum(histogram.count for histogram in self.latency.values())
+        return sum(histogram.count for histogram in self.latency.values()) + self.disturbed
 
     def add(self, exchange: Exchange) -> None:
         """Record one exchange."""
-        self.latency[exchange.kind].add(exchange.elapsed_ms)
+        if exchange.fault is None:
+            self.latency[exchange.kind].add(exchange.elapsed_ms)
+        else:
+            self.disturbed += 1
         self.recent.append(exchange)
         self.latest_s[exchange.callback.player_id] = exchange.ended_s
         if len(self.recent) > 2 * _KEPT:
             del self.recent[:-_KEPT]
+
+    def add_overlap(self, measured: Overlap) -> None:
+        """Record how much callbacks overlapped that were sent together."""
+        self.overlaps[measured.asked, measured.reached] += 1
+        self.spread.add(measured.spread_s * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +120,11 @@ class OperatorClient:
         self._next_s = 0.0
         self._silent = 0
         self._signed: str | None = None  # the latest good signature
-        self._connection = Connection(endpoint)
+        self._pool = Pool(endpoint)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connections."""
+        self._pool.close()
 
     def encode(self, callback: Callback, envelope: Envelope = ORDINARY) -> bytes:
         """The exact body bytes of a callback in an envelope.
@@ -138,42 +161,110 @@ class OperatorClient:
                 headers.append((cased.encode(), signature.encode()))
         return tuple(headers)
 
-    def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:
+    def send(
+        self,
+        callback: Callback,
+        envelope: Envelope = ORDINARY,
+        defect: Defect | None = None,
+        fault: Fault | None = None,
+    ) -> Exchange:
         """Send one callback and wait for its reply.
 
         Args:
             callback: What to send; its ids and timestamp are the caller's.
             envelope: How it is written and signed.
             defect: What is deliberately wrong with it, kept in the record.
+            fault: What goes wrong on its way, or None.
 
         Raises:
             OperatorGoneError: Several callbacks in a row got no reply at all.
             ValueError: See `encode`.
         """
-        body = self.encode(callback, envelope)
-        headers = self.headers(body, envelope)
-        terms = self.profile.callbacks[callback.kind]
-        self._wait_for_turn()
-        started_s = time.monotonic()
-        reply = self._connection.exchange(terms.path, headers, body, terms.deadline_s)
-        exchange = Exchange(callback, terms.path, headers, body, reply, started_s, time.monotonic(), defect)
-        self.recorder.add(exchange)
-        if self.observer is not None:
-            self.observer(exchange)
-        self._notice_silence(reply)
+        request = self._request(callback, envelope, fault)
+        self._wait_for_turn(1)
+        exchange = _exchange(callback, request, self._pool.exchange(request), defect)
+        self._record([exchange])
         return exchange
 
-    def _wait_for_turn(self) -> None:
+    def send_together(
+        self,
+        callbacks: Sequence[Callback],
+        envelopes: Sequence[Envelope] | None = None,
+        defects: Sequence[Defect | None] | None = None,
+        faults: Sequence[Fault | None] | None = None,
+    ) -> list[Exchange]:
+        """Send callbacks at the same time and wait for all replies.
+
+        Args:
+            callbacks: What to send, each on a connection of its own.
+            envelopes: How each is written and signed; all in the ordinary way by default.
+            defects: What is deliberately wrong with each; nothing by default.
+            faults: What goes wrong on the way of each; nothing by default.
+
+        Returns:
+            The exchanges in the order of the callbacks. How much they overlapped is in their
+            times and in the recorder.
+
+        Raises:
+            OperatorGoneError: Several callbacks in a row got no reply at all.
+            ValueError: See `encode`.
+        """
+        nothing = [None] * len(callbacks)
+        dressed = zip(callbacks, envelopes or [ORDINARY] * len(callbacks), faults or nothing, strict=True)
+        requests = [self._request(callback, envelope, fault) for callback, envelope, fault in dressed]
+        self._wait_for_turn(len(requests))
+        timed = self._pool.send_together(requests)
+        exchanges = [_exchange(*each) for each in zip(callbacks, requests, timed, defects or nothing, strict=True)]
+        self.recorder.add_overlap(overlap((e.started_s, e.ended_s) for e in exchanges))
+        self._record(exchanges)
+        return exchanges
+
+    def _request(self, callback: Callback, envelope: Envelope, fault: Fault | None) -> Request:
+        body = self.encode(callback, envelope)
+        terms = self.profile.callbacks[callback.kind]
+        return Request(terms.path, self.headers(body, envelope), body, terms.deadline_s, fault)
+
+    def _record(self, exchanges: Sequence[Exchange]) -> None:
+        for exchange in exchanges:
+            self.recorder.add(exchange)
+            if self.observer is not None:
+                self.observer(exchange)
+        self._notice_silence(exchanges)
+
+    def _wait_for_turn(self, callbacks: int) -> None:
         if self._interval_s:
             wait_s = self._next_s - time.monotonic()
             if wait_s > 0:
                 time.sleep(wait_s)
-            self._next_s = max(time.monotonic(), self._next_s) + self._interval_s
+            self._next_s = max(time.monotonic(), self._next_s) + self._interval_s * callbacks
 
-    def _notice_silence(self, reply: Reply) -> None:
-        self._silent = self._silent + 1 if reply.status is None and not reply.idle else 0
+    def _notice_silence(self, exchanges: Sequence[Exchange]) -> None:
+        # What was cut off on purpose, or closed while idle, tells nothing.
+        telling = [
+            e.reply for e in exchanges if not e.reply.idle and e.reply.failure not in (Failure.CUT, Failure.ABANDONED)
+        ]
+        if not telling:
+            return
+        self._silent = self._silent + 1 if all(reply.status is None for reply in telling) else 0
         if self._silent >= _SILENT_LIMIT:
+            last = telling[-1]
             raise OperatorGoneError(
-                f"{self._silent} callbacks in a row got no reply: {reply.failure}"
-                + (f" ({reply.detail})" if reply.detail else "")
+                f"{self._silent} callbacks in a row got no reply: {last.failure}"
+                + (f" ({last.detail})" if last.detail else "")
             )
+
+
+def _exchange(callback: Callback, request: Request, timed: Timed, defect: Defect | None) -> Exchange:
+    twin = timed.twin
+    return Exchange(
+        callback,
+        request.path,
+        request.headers,
+        request.body,
+        timed.reply,
+        timed.started_s,
+        timed.ended_s,
+        defect,
+        request.fault,
+        _exchange(callback, replace(request, fault=None), twin, defect) if twin is not None else None,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.signing import Forgery
-from pytest_provider_contract.transport import Reply
+from pytest_provider_contract.transport import Fault, Reply
 
 UNKNOWN_PLAYER = -1
 
@@ -51,9 +51,13 @@ class Exchange:
         headers: The headers that were sent, the signature among them.
         body: The exact bytes that were signed and sent.
         reply: What came back.
-        started_s: Monotonic seconds when the request began.
+        started_s: Monotonic seconds when the request began; of callbacks sent together, just
+            before its last byte left.
         ended_s: Monotonic seconds when the reply was complete or given up.
         defect: What was deliberately wrong with the request, or None.
+        fault: What was made to go wrong on its way, or None.
+        twin: The other delivery of a request that was delivered twice; `reply` is the one that
+            was complete first.
     """
 
     callback: Callback
@@ -64,6 +68,8 @@ class Exchange:
     started_s: float
     ended_s: float
     defect: Defect | None = None
+    fault: Fault | None = None
+    twin: Exchange | None = None
 
     @property
     def kind(self) -> Kind:

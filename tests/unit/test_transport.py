@@ -9,7 +9,6 @@ import ipaddress
 import itertools
 import socket
 import ssl
-import struct
 import threading
 import time
 import tracemalloc
@@ -22,101 +21,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from raw_servers import OK, Behaviour, answers, endless, read_request, reset, serving, silent
 
 from pytest_provider_contract.transport import BODY_LIMIT, Connection, Endpoint, Failure, Reply
 
-Behaviour = Callable[[socket.socket, int], None]
-"""Gets a connection and its number, starting with 0; the server closes it afterwards."""
-
 DEADLINE = 0.4
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def read_request(sock: socket.socket) -> bytes:
-    """The body of one request, or b'' when the client has closed."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = sock.recv(4096)
-        if not more:
-            return b""
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-    length = next(int(value) for name, _, value in lines if name.lower() == b"content-length")
-    while len(body) < length:
-        body += sock.recv(4096)
-    return head + b"\r\n\r\n" + body
-
-
-def answers(*replies: bytes) -> Behaviour:
-    """Read a request and send some bytes, as often as there are replies, then close."""
-
-    def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
-        for reply in replies:
-            if not read_request(sock):
-                return
-            sock.sendall(reply)
-
-    return behave
-
-
-def silent(sock: socket.socket, number: int) -> None:  # noqa: ARG001
-    while sock.recv(4096):
-        pass
-
-
-def endless(first: bytes, again: bytes, pause_s: float = 0.0) -> Behaviour:
-    def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
-        read_request(sock)
-        sock.sendall(first)
-        while True:
-            sock.sendall(again)
-            time.sleep(pause_s)
-
-    return behave
-
-
-def reset(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
-
-
-@contextlib.contextmanager
-def serving(behave: Behaviour, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A server on a free port until the block ends."""
-    threads: list[threading.Thread] = []
-    open_sockets: list[socket.socket] = []
-
-    def handle(sock: socket.socket, number: int) -> None:
-        with contextlib.suppress(OSError), sock:
-            if context is None:
-                behave(sock, number)
-            else:
-                with context.wrap_socket(sock, server_side=True) as secure:
-                    behave(secure, number)
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = listener.accept()
-                open_sockets.append(sock)
-                threads.append(threading.Thread(target=handle, args=(sock, len(threads))))
-                threads[-1].start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        acceptor = threading.Thread(target=accept)
-        acceptor.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            acceptor.join(5)
-            for sock in open_sockets:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-            for thread in threads:
-                thread.join(5)
-                assert not thread.is_alive()
 
 
 @contextlib.contextmanager
@@ -471,7 +380,7 @@ class TestTls:
         self, self_signed: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         trusting = ssl.create_default_context(cafile=str(self_signed))
-        monkeypatch.setattr("pytest_provider_contract.transport._context", trusting)
+        monkeypatch.setattr("pytest_provider_contract.transport.connection._context", trusting)
         numbers: list[int] = []
 
         def behave(sock: socket.socket, number: int) -> None:
