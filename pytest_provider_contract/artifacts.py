@@ -24,17 +24,28 @@ class Artifacts:
     script: Path
 
 
-def write_artifacts(directory: Path, finding: Finding, performance: Performance, endpoint: Endpoint) -> Artifacts:
-    """Write a finding's files into ``failures/``, which keeps itself out of version control.
+def write_artifacts(
+    shared: Path, private: Path, finding: Finding, performance: Performance, endpoint: Endpoint
+) -> Artifacts:
+    """Write a finding's files into a folder ``failures/`` each.
 
-    The scenario holds no ids and may be shared. The script holds session ids and signatures
-    and is readable by its owner only.
+    Args:
+        shared: Gets the scenario, which holds no ids.
+        private: Gets the script, which holds session ids and signatures, is readable by its
+            owner only and keeps itself out of version control.
+        finding: What was found.
+        performance: The exact bytes that were sent.
+        endpoint: Where they were sent to.
+
+    Raises:
+        OSError: They can't be written.
     """
-    folder = directory / "failures"
+    folder, own = shared / "failures", private / "failures"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    own.mkdir(parents=True, exist_ok=True)
+    (own / ".gitignore").write_text("*\n", encoding="utf-8")
     name = _free_name(folder, finding)
-    replay, script = folder / f"{name}.json", folder / f"{name}.sh"
+    replay, script = folder / f"{name}.json", own / f"{name}.sh"
     recorded = {
         "made_by": f"pytest-provider-contract {__version__}",
         **finding.scenario,

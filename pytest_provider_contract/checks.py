@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pytest_provider_contract.history import Defect, Exchange
 from pytest_provider_contract.profile import Kind, Profile, Status
+from pytest_provider_contract.redaction import address, identity, readable, status_text
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.transport import Failure
 
@@ -68,10 +69,10 @@ def read_answer(exchange: Exchange, profile: Profile) -> Answer | Violation:
     if error := first_error("reply", _without_damaged_echo(exchange, fields)) or _missing(exchange, fields):
         defect = exchange.defect
         rule = defect.rule if defect is not None and defect.kind == "unreadable" else "REPLY-05"
-        return Violation(rule, "the fields of a reply, each of its type", error)
+        return Violation(rule, "the fields of a reply, each of its type", readable(error, amounts=True))
     if status is None:
         known = ", ".join(profile.statuses[s] for s in Status if s in profile.callbacks[exchange.kind].statuses)
-        return Violation("REPLY-07", f"one of {known}", f"status {shown(wire)}")
+        return Violation("REPLY-07", f"one of {known}", f"status {ascii(status_text(str(wire)))[:100]}")
     if violation := _wrong_echo(exchange, fields, status):
         return violation
     return _answer(exchange, fields, status, str(wire), profile)
@@ -99,7 +100,11 @@ def _is_complete(exchange: Exchange, profile: Profile) -> Violation | None:
     failure = exchange.reply.failure
     if failure is None:
         return None
-    actual = f"{failure}" + (f" ({shorten(exchange.reply.detail)})" if exchange.reply.detail else "")
+    detail = exchange.reply.detail
+    if failure in _FORMAT_FAILURES:
+        # The words are a library's, and quote what the operator sent.
+        detail = readable(detail)
+    actual = f"{failure}" + (f" ({shorten(detail)})" if detail else "")
     if failure in _FORMAT_FAILURES:
         return Violation("REPLY-04", "a complete HTTP reply", actual)
     deadline_s = profile.callbacks[exchange.kind].deadline_s
@@ -113,7 +118,7 @@ def _is_200(exchange: Exchange, profile: Profile) -> Violation | None:  # noqa: 
         return None
     actual = f"HTTP {status}"
     if location := exchange.reply.header("location"):
-        actual += f", a redirect to {shown(location)}"
+        actual += f", a redirect to {ascii(address(location))[:100]}"
     return Violation(_status_rule(exchange.defect), "HTTP 200 with the outcome in the body", actual)
 
 
@@ -199,7 +204,8 @@ def _wrong_echo(exchange: Exchange, fields: dict[str, object], status: Status) -
         return None
     for name, sent in (("requestId", callback.request_id), ("clientPlayerId", callback.player_id)):
         if (defect is None or defect.field != name) and fields[name] != sent:
-            return Violation("REPLY-06", f"{name} {shown(sent)}", f"{name} {shown(fields[name])}")
+            told = identity(str(fields[name]), (callback.request_id, callback.player_id))
+            return Violation("REPLY-06", f"{name} {ascii(sent)[:100]}", f"{name} {ascii(told)[:100]}")
     return None
 
 
@@ -212,8 +218,12 @@ def shorten(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value an operator sent, safe to print: quoted, escaped, short."""
-    return ascii(value if not isinstance(value, str | bytes) else value[:80])[:100]
+    """A value an operator sent, safe to print and to share: redacted, quoted, escaped, short."""
+    if isinstance(value, bytes):
+        return ascii(readable(value[:80].decode("latin-1")).encode("latin-1"))[:100]
+    if isinstance(value, str):
+        return ascii(readable(value[:80]))[:100]
+    return readable(ascii(value), amounts=True)[:100]
 
 
 def grouped(amount: int) -> str:

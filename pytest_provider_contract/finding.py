@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.diagnosis import likely_cause
+from pytest_provider_contract.evidence import Evidence, evidence_of, secrets_of
 from pytest_provider_contract.history import Exchange
+from pytest_provider_contract.profile import Profile
 from pytest_provider_contract.provider import Performance
+from pytest_provider_contract.redaction import hidden
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.scenario import to_json
 from pytest_provider_contract.wording import describe
@@ -32,6 +36,9 @@ class Finding:
         tries: How often it was tried.
         callbacks: How many callbacks the run had sent when it showed first, the telling one included.
         seconds: Seconds since the run began, likewise.
+        evidence: The exchanges, redacted; None when nothing was played.
+        test: Id of the test that found it, or None.
+        files: What was written about it: command that replays it, and paths.
     """
 
     rule: str
@@ -45,24 +52,30 @@ class Finding:
     tries: int = 1
     callbacks: int | None = None
     seconds: float | None = None
+    evidence: Evidence | None = None
+    test: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, performance: Performance, advisory: str | None = None) -> Finding:
+    def of(cls, performance: Performance, profile: Profile, advisory: str | None = None) -> Finding:
         """The finding that a performance shows.
 
         Args:
             performance: One with a violation, or with the advisory.
+            profile: The dialect it was played in.
             advisory: A SHOULD rule that counts as broken.
         """
         violation = performance.violation or Violation(advisory or "", "the rule to hold", "it does not")
+        secrets = secrets_of(performance)
         return cls(
             rule=violation.rule,
-            expected=violation.expected,
-            actual=violation.actual,
+            expected=hidden(violation.expected, secrets),
+            actual=hidden(violation.actual, secrets),
             http=http_line(performance.exchanges[-1]),
             sequence=tuple(describe_finding(performance)),
             likely=likely_cause(violation.rule),
             scenario=to_json(performance.scenario),
+            evidence=evidence_of(performance, profile),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -100,12 +113,11 @@ def http_line(exchange: Exchange) -> str:
     return f"/{exchange.kind} {status}, {exchange.elapsed_ms:.0f} ms"
 
 
-def render(finding: dict[str, Any], files: dict[str, str] | None = None, *, width: int = 100) -> str:
+def render(finding: Mapping[str, Any], *, width: int = 100) -> str:
     """A finding as text, in the order that every failure has.
 
     Args:
         finding: What `Finding.to_json` gave.
-        files: The command line that replays it and the path of the curl script.
         width: Columns to fill with the sequence.
     """
     rule = RULES[finding["rule"]]
@@ -124,8 +136,7 @@ def render(finding: dict[str, Any], files: dict[str, str] | None = None, *, widt
         lines.append(f"  likely    {finding['likely']}")
     if finding["repeated"] < finding["tries"]:
         lines.append(f"  repeats   intermittent: seen in {finding['repeated']} of {finding['tries']} tries")
-    for label, text in (files or {}).items():
-        lines.append(f"  {label:<9} {text}")
+    lines += [f"  {label:<9} {finding['files'][label]}" for label in ("replay", "curl") if label in finding["files"]]
     return "\n".join(lines)
 
 

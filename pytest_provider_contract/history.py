@@ -1,8 +1,7 @@
-"""What was sent and what came back: exchanges, and how they may be shown to others."""
+"""What was sent and what came back: players, defects, exchanges."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from pytest_provider_contract.callbacks import Callback
@@ -80,8 +79,3 @@ class Exchange:
     def elapsed_ms(self) -> float:
         """Milliseconds from the first byte sent to the last byte received."""
         return (self.ended_s - self.started_s) * 1000
-
-
-def masked(secret: str) -> str:
-    """A stand-in for a session id or signature that still shows whether two are the same."""
-    return "…" + hashlib.sha256(secret.encode()).hexdigest()[:6]

@@ -37,6 +37,10 @@ class Histogram:
                 return math.exp(exponent * _GROWTH)
         return None
 
+    def bounds(self) -> list[tuple[float, int]]:
+        """Upper bound in milliseconds and count of every bucket that holds something, ascending."""
+        return [(math.exp((exponent + 0.5) * _GROWTH), count) for exponent, count in sorted(self.buckets.items())]
+
     def to_json(self) -> dict[str, int]:
         """The buckets with keys that JSON can hold."""
         return {str(exponent): count for exponent, count in sorted(self.buckets.items())}

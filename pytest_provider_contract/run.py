@@ -407,7 +407,7 @@ class ContractRun:
             again, tries = self._retried(plan), 1
             if again is not None and again.violation is not None:
                 best, repeated = again, 1
-        finding = replace(Finding.of(best), repeated=repeated + 1, tries=tries + 1)
+        finding = replace(Finding.of(best, self.settings.profile), repeated=repeated + 1, tries=tries + 1)
         self.results.findings.append(finding.to_json())
         return ContractViolation(finding, best)
 
@@ -431,7 +431,7 @@ class ContractRun:
         tries = _INSISTENCE + 1
         always = Violation(plan.rule or "", "status SUCCESS", f"bets are declined in {tries} of {tries} tries")
         finding = replace(
-            Finding.of(replace(performance, violation=always)),
+            Finding.of(replace(performance, violation=always), self.settings.profile),
             repeated=tries,
             tries=tries,
             callbacks=self.client.recorder.sent,
@@ -469,14 +469,14 @@ class ContractRun:
     def _violated(self, performance: Performance, advisory: str | None = None) -> ContractViolation:
         """Shrink, confirm and record a violation."""
         callbacks, seconds = self.client.recorder.sent, round(self.elapsed_s, 3)
-        finding = Finding.of(performance, advisory)
+        finding = Finding.of(performance, self.settings.profile, advisory)
         best, repeated, tries = performance, 0, 0
         if (moved := self._moved_by_itself(performance)) is not None:
             best, repeated, tries = moved, 1, 1
         elif performance.position >= 0:
             best, repeated, tries = self._minimised(performance, finding.rule, advisory)
         finding = replace(
-            Finding.of(best, advisory),
+            Finding.of(best, self.settings.profile, advisory),
             repeated=repeated + 1,
             tries=tries + 1,
             callbacks=callbacks,

@@ -9,9 +9,11 @@ import shlex
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +29,14 @@ from pytest_provider_contract.generate import draw_until
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.operator import Operator
 from pytest_provider_contract.progress import Progress
+from pytest_provider_contract.redaction import address
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.process import running
+from pytest_provider_contract.reporting import Report, build_report, write_reports
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.run import ContractRun, NotTestedError, Results
 from pytest_provider_contract.scenario import Scenario, ScenarioError
-from pytest_provider_contract.settings import Settings, read_settings
+from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, read_settings
 from pytest_provider_contract.signing import SigningKey
 from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.summary import Verdict, judge_rules, table
@@ -142,6 +146,9 @@ class Session:
         self.selected: set[str] = set()
         self.with_suite = False
         self.problems: list[str] = []
+        self.report: Report | None = None
+        self._started_at = datetime.now(UTC)
+        self._started_s = time.monotonic()
         self._resources = resources
         self._run: ContractRun | None = None
         self._lock = self._worker_lock() if self._is_worker else None
@@ -378,7 +385,7 @@ class Session:
         report = yield
         error = call.excinfo.value if call.excinfo else None
         if isinstance(error, ContractViolation):
-            report.longrepr = self._tell(error)
+            report.longrepr = self._tell(error, item.nodeid)
         elif isinstance(error, NotTestedError):
             report.longrepr = f"not tested: {error}"
         elif isinstance(error, OperatorGoneError) and item.path.parent == SUITE:
@@ -389,22 +396,34 @@ class Session:
             self.run.results.ran.update(_rules_of(item))
         return report
 
-    def _tell(self, violation: ContractViolation) -> str:
-        finding = violation.finding
-        assert self.settings.endpoint is not None  # noqa: S101 - start() has set it
+    def _tell(self, violation: ContractViolation, test: str) -> str:
+        # The one that was recorded last is this one: a process plays one scenario at a time.
+        recorded = self.run.results.findings[-1]
+        recorded["test"] = test
+        recorded["files"] = self._files(violation)
+        return render(recorded)
+
+    def _files(self, violation: ContractViolation) -> dict[str, str]:
+        settings, here = self.settings, Path(self.config.invocation_params.dir)
+        assert settings.endpoint is not None  # noqa: S101 - start() has set it
         try:
-            files = write_artifacts(self.settings.directory, finding, violation.performance, self.settings.endpoint)
+            files = write_artifacts(
+                settings.directory,
+                here / STATE_DIRECTORY,
+                violation.finding,
+                violation.performance,
+                settings.endpoint,
+            )
         except OSError as error:
-            return render(finding.to_json(), {"replay": f"can't be written: {error.strerror}"})
-        here = Path(self.config.invocation_params.dir)
-        command = f"pytest --operator-url={self.settings.target}"
-        for p in self.settings.players if not self.settings.bundled else ():
+            return {"replay": f"can't be written: {error.strerror}"}
+        command = f"pytest --operator-url={settings.target if settings.bundled else address(settings.target)}"
+        for p in settings.players if not settings.bundled else ():
             command += " " + shlex.quote(f"--operator-player={p.player_id}")
-        told = {
-            "replay": f"{command} --operator-replay={_relative(files.replay, here)}",
+        return {
+            "replay": f"{command} --operator-replay={shlex.quote(str(_relative(files.replay, here)))}",
             "curl": str(_relative(files.script, here)),
+            "scenario": str(_relative(files.replay, here)),
         }
-        return render(finding.to_json(), told)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
@@ -421,9 +440,31 @@ class Session:
             }
         # The outer wrapper: xdist's controller has its workers' results only after this.
         result = yield
-        if not self._is_worker and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            self._refuse_green(session)
+        if not self._is_worker:
+            if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                self._refuse_green(session)
+            self._report(session)
         return result
+
+    def _report(self, session: pytest.Session) -> None:
+        if self.config.option.collectonly or not (self.results.findings or (self.with_suite and self.selected)):
+            return
+        stopped = session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        self.report = build_report(
+            self.results,
+            self.verdict(),
+            self.settings,
+            started_at=self._started_at,
+            duration_s=time.monotonic() - self._started_s,
+            problems=[*self.problems, *(["the run was stopped before its end"] if stopped else [])],
+        )
+        if not self.settings.report:
+            return
+        try:
+            write_reports(self.report, self.settings.directory)
+        except OSError as error:
+            self.problems.append(f"--operator-report: the reports can't be written: {error}")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _refuse_green(self, session: pytest.Session) -> None:
         if self.with_suite and self.selected and not session.config.option.collectonly:

@@ -49,8 +49,8 @@ class Settings:
         effort: How much is generated.
         strict: Whether SHOULD rules fail too.
         unsigned: Whether signatures are left out.
-        directory: Where failures are written.
-        report: Whether a report was asked for; it goes to `directory` too.
+        directory: Where failures are written, and reports if any.
+        report: Whether reports were asked for.
         replay: A recorded failure to run instead of the suite, or None.
         seed: Seed of everything that is drawn.
     """

@@ -8,10 +8,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from pytest_provider_contract.checks import shown
-from pytest_provider_contract.history import masked
 from pytest_provider_contract.launch.findings import Findings
 from pytest_provider_contract.launch.requests import LaunchRequest, Mistake
 from pytest_provider_contract.launch.terms import Clock, Terms
+from pytest_provider_contract.redaction import masked
 
 # A launch code that runs wild must not fill the memory.
 _REMEMBERED = 20_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_provider_contract.checks import shorten, shown
-from pytest_provider_contract.history import masked
 from pytest_provider_contract.launch.terms import Terms
+from pytest_provider_contract.redaction import masked
 from pytest_provider_contract.schemas import first_error, validator
 
 DEMO_CURRENCY = "XXX"

@@ -1,0 +1,19 @@
+"""Reports of a run: one model, and a writer per format. Nothing here knows pytest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_provider_contract.reporting.json_report import write_json
+from pytest_provider_contract.reporting.model import Report, build_report
+
+__all__ = ["Report", "build_report", "write_json", "write_reports"]
+
+
+def write_reports(report: Report, directory: Path) -> list[Path]:
+    """Write every report into a directory, all of it fit to be shared.
+
+    Raises:
+        OSError: One of them can't be written.
+    """
+    return [write_json(report, directory)]
