@@ -179,6 +179,9 @@ RULES: dict[str, Rule] = {
     )
 }
 
+# How the operator answers a rollback of an unknown bet decides which of the two applies.
+ALTERNATIVES: dict[str, str] = {"ROLLBACK-05": "ROLLBACK-06", "ROLLBACK-06": "ROLLBACK-05"}
+
 
 def select(patterns: Iterable[str]) -> frozenset[str]:
     """The ids of the suite's rules that a selection names.

@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 _BITS = 2048
 
@@ -64,11 +65,8 @@ class SigningKey:
 
     @cached_property
     def fingerprint(self) -> str:
-        """``SHA256:`` and the base64 digest of the public key's DER form, as ssh shows it."""
-        der = self._private_key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+        """See `fingerprint_of`."""
+        return fingerprint_of(self._private_key.public_key())
 
     @cached_property
     def _stranger(self) -> rsa.RSAPrivateKey:
@@ -125,6 +123,12 @@ def _spoiled(signature: str, forgery: Forgery) -> str:
     return base64.b64encode(base64.b64decode(signature)[:-8]).decode()
 
 
+def fingerprint_of(key: PublicKeyTypes) -> str:
+    """``SHA256:`` and the base64 digest of a public key's DER form, as ssh shows it."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+
+
 def _changed(body: bytes, forgery: Forgery) -> bytes:
     if forgery is Forgery.CHANGED_SPACE:
         return body.replace(b":", b": ", 1)
@@ -178,7 +182,7 @@ def key_in(directory: Path) -> Path:
 
 
 def load_key(where: str) -> SigningKey:
-    """Load a private key from a PEM file or an environment variable.
+    """Load the private key that signs callbacks from a PEM file or an environment variable.
 
     Args:
         where: A path, or ``env:NAME``.
@@ -186,28 +190,41 @@ def load_key(where: str) -> SigningKey:
     Raises:
         SigningKeyError: It is missing, unreadable, encrypted, public, or no RSA key.
     """
-    pem = _pem(where)
-    try:
-        key = serialization.load_pem_private_key(pem, password=None)
-    except TypeError:
-        raise SigningKeyError(f"the key in {where} is encrypted; give one without a passphrase") from None
-    except (ValueError, UnsupportedAlgorithm):
-        what = "is a public key; give the private one" if b"PUBLIC KEY" in pem else "is no PEM private key"
-        raise SigningKeyError(f"what --operator-key={where} names {what}") from None
+    key = load_private_key(where, "--operator-key")
     if not isinstance(key, rsa.RSAPrivateKey):
         raise SigningKeyError(f"the key in {where} is no RSA key")
     return SigningKey(key)
 
 
-def _pem(where: str) -> bytes:
+def load_private_key(where: str, option: str) -> PrivateKeyTypes:
+    """Load a private key of any kind.
+
+    Args:
+        where: A path, or ``env:NAME``.
+        option: The option that named it, for the message.
+
+    Raises:
+        SigningKeyError: It is missing, unreadable, encrypted or public.
+    """
+    pem = _pem(where, option)
+    try:
+        return serialization.load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise SigningKeyError(f"the key in {where} is encrypted; give one without a passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        what = "is a public key; give the private one" if b"PUBLIC KEY" in pem else "is no PEM private key"
+        raise SigningKeyError(f"what {option}={where} names {what}") from None
+
+
+def _pem(where: str, option: str) -> bytes:
     if where.startswith("env:"):
         value = os.environ.get(where[4:])
         if not value:
-            raise SigningKeyError(f"the environment variable {where[4:]} of --operator-key is not set")
+            raise SigningKeyError(f"the environment variable {where[4:]} of {option} is not set")
         # CI systems often store a multi-line secret with literal \n.
         return value.replace("\\n", "\n").encode()
     if "-----BEGIN" in where:
-        raise SigningKeyError("--operator-key takes a file or env:NAME, not the key itself")
+        raise SigningKeyError(f"{option} takes a file or env:NAME, not the key itself")
     try:
         return Path(where).read_bytes()
     except OSError as error:

@@ -6,12 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pytest_provider_contract.profile import Kind
-from pytest_provider_contract.rules import CHAPTERS, RULES
+from pytest_provider_contract.rules import ALTERNATIVES, CHAPTERS, RULES
 from pytest_provider_contract.run import Results
 from pytest_provider_contract.settings import Settings
-
-# How the operator answers a rollback of an unknown bet decides which of the two applies.
-_ALTERNATIVES = {"ROLLBACK-05": "ROLLBACK-06", "ROLLBACK-06": "ROLLBACK-05"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ def judge_rules(results: Results, settings: Settings, selected: Collection[str])
             states[id_] = "not tested"
             off = settings.lacks(rule.needs) if id_ in selected else None
             reasons[id_] = off or _reason(id_, results, selected)
-            other = _ALTERNATIVES.get(id_)
+            other = ALTERNATIVES.get(id_)
             if off is None and other and results.exercised[other]:
                 reasons[id_] = f"the operator chose the other conforming way, see {other}"
             elif off is None and id_ in selected and id_ not in results.not_tested:

@@ -15,6 +15,9 @@ from pytest_provider_contract import __version__
 
 # Name of the command -> module of this package, in the order of the help.
 COMMANDS: Mapping[str, str] = {
+    "keygen": "keygen",
+    "replay": "replay",
+    "rules": "rules",
     "faults": "faults",
 }
 
