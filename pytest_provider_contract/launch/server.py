@@ -19,7 +19,8 @@ from pytest_provider_contract.launch.provider_api import ProviderApi
 _THREADS = 8
 _CONNECTIONS = 500
 _LARGEST_HEADER = 1 << 15
-_STOP_S = 10
+_POLL_S = 1.0
+_STOP_S = 30
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -59,18 +60,26 @@ def serving(api: ProviderApi, host: str = "127.0.0.1", port: int = 0) -> Iterato
         connection_limit=_CONNECTIONS,
         max_request_body_size=LARGEST_BODY,
         max_request_header_size=_LARGEST_HEADER,
-        asyncore_use_poll=True,
         ident=None,
     )
     server.channel_class = _Channel
     shown_host = f"[{host}]" if ":" in host else host
     api.url = f"http://{shown_host}:{listener.getsockname()[1]}"
-    thread = threading.Thread(target=server.run, name="provider-api", daemon=True)
+    ending = threading.Event()
+
+    def serve() -> None:
+        while not ending.is_set():
+            wasyncore.loop(_POLL_S, use_poll=True, map=sockets, count=1)
+
+    thread = threading.Thread(target=serve, name="provider-api", daemon=True)
     thread.start()
     try:
         yield api
     finally:
-        # Closed by the thread that serves them: the loop ends when no socket is left.
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(sockets, ignore_all=True))
-        thread.join(_STOP_S)
-        server.task_dispatcher.shutdown()
+        # Nothing is closed before the last thread is done with it: a descriptor that is closed
+        # too early may be somebody else's by the time that it is written to.
+        ending.set()
+        server.pull_trigger()
+        thread.join()
+        server.task_dispatcher.shutdown(timeout=_STOP_S)
+        wasyncore.close_all(sockets, ignore_all=True)

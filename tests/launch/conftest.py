@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from pytest_provider_contract.launch.game import OpenGame
 from pytest_provider_contract.launch.provider_api import ProviderApi
 from pytest_provider_contract.launch.server import serving
 from pytest_provider_contract.launch.terms import Terms
@@ -96,3 +100,82 @@ def open_casino(api: ProviderApi) -> Iterator[Callable[..., Any]]:
             return built
 
         yield opened
+
+
+class Front:
+    """A proxy before a casino: records what the wallet is sent, and fails as it is told.
+
+    Attributes:
+        calls: Name and body of every callback.
+        plan: Per callback what to do with the next ones: ``500``, ``lose`` (carried out, then
+            answered with 500), ``late`` (carried out after the deadline), ``silent`` (not carried
+            out, answered after the deadline), ``pass``.
+    """
+
+    def __init__(self, app: Any, late_s: float) -> None:
+        self.app = app
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.plan: dict[str, list[str]] = {}
+        self.late_s = late_s
+
+    def sent(self, name: str) -> list[dict[str, Any]]:
+        return [fields for called, fields in self.calls if called == name]
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if not environ["PATH_INFO"].startswith("/wallet/"):
+            return self.app(environ, start_response)
+        name = environ["PATH_INFO"].removeprefix("/wallet/")
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        environ["wsgi.input"] = io.BytesIO(body)
+        self.calls.append((name, json.loads(body)))
+        todo = self.plan.get(name) or ["pass"]
+        what = todo.pop(0)
+        if what in ("late", "silent"):
+            time.sleep(self.late_s)
+        if what in ("500", "silent"):
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
+            return [b"oops"]
+        reply = self.app(environ, start_response if what != "lose" else lambda *_: None)
+        if what == "lose":
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
+        return reply
+
+
+DEADLINE_S = 0.5
+
+
+@pytest.fixture
+def hasty_api(key: SigningKey, terms: Terms) -> Iterator[ProviderApi]:
+    """A stand-in that gives up on a callback after half a second."""
+    profile = load_profile("155io")
+    hasty = {kind: replace(call, deadline_s=DEADLINE_S) for kind, call in profile.callbacks.items()}
+    with serving(ProviderApi(replace(profile, callbacks=hasty), key, terms)) as served:
+        yield served
+
+
+@dataclass
+class Played:
+    """A game that alice plays, and what stands between it and her wallet."""
+
+    api: ProviderApi
+    casino: Any
+    front: Front
+    game: OpenGame
+
+    @property
+    def balance(self) -> int:
+        return int(self.casino.wallet.balance("alice"))
+
+
+@pytest.fixture
+def played(hasty_api: ProviderApi) -> Iterator[Played]:
+    wallet = Wallet(hasty_api.public_pem)
+    wallet.register("alice", "EUR", 100_000)
+    casino = Casino(wallet, Launcher(hasty_api.url, OPERATOR_ID, "casino-example"))
+    front = Front(casino, late_s=2 * DEADLINE_S)
+    with serving_app(front) as url:
+        hasty_api.use_wallet(url + "/wallet")
+        game = hasty_api.open(casino.play("alice", hasty_api.games[0].id))
+        front.calls.clear()
+        yield Played(hasty_api, casino, front, game)
+    wallet.close()
