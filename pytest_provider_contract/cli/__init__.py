@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, str] = {
     "replay": "replay",
     "rules": "rules",
     "faults": "faults",
+    "rounds": "rounds",
+    "serve": "serve",
 }
 
 

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
@@ -110,6 +110,9 @@ class App:
             if not self._api.terms.allows(_address(request)):
                 return self._turned_away(request)
             self._api.misdirected(request.method, request.path, _told(request))
+        if isinstance(error, NotFound | MethodNotAllowed):
+            message = f"there is no {request.method} {shown(request.path)[1:-1]} here"
+            return _json({"status": "UNKNOWN_ERROR", "message": message}, error.code or 404)
         raise error
 
     def _turned_away(self, request: Request) -> Response:
