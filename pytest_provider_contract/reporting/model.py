@@ -182,7 +182,7 @@ class Report:
         sentence: The outcome in one sentence.
         problems: What else keeps the run from being green.
         run: What was tested, how and when.
-        rules: Every rule of the catalogue, in its order.
+        rules: Every rule of the suite, and of its other parts those that were tested, in the catalogue's order.
         findings: One per fault.
         callbacks: Latency per callback.
         sequences: How many scenarios were played.
@@ -296,6 +296,8 @@ def _rules(results: Results, verdict: Verdict) -> tuple[RuleResult, ...]:
             advisory_count=results.advisories.get(rule.id, {}).get("count", 0),
         )
         for rule in RULES.values()
+        # The launch's rules and the preflight's are there only where they were put to the test.
+        if rule.id in verdict.states
     )
 
 
