@@ -23,6 +23,8 @@ from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, 
 from pytest_provider_contract.verdict import Judge
 
 RULE = "IDEM-09"
+# So many callbacks later a replay also shows that a wallet does not forget by number.
+MANY_RULE, MANY = "IDEM-08", 50
 # The ledger's rules that a replay puts to the test.
 _REPLAYED = (
     "IDEM-01", "IDEM-02", "IDEM-06", "IDEM-07", "ROLLBACK-02", "ROLLBACK-03", "ROLLBACK-05", "ROLLBACK-07",
@@ -65,15 +67,20 @@ class Keepsake:
         return self.bet.player_id
 
     def replays(self) -> Iterator[Callback]:
-        """What to send again, in this order; ids of requests and times are the sender's to renew."""
+        """What to send again first; ids of requests and times are the sender's to renew.
+
+        A bet comes before its rollback, which would teach a wallet that has forgotten the bet that
+        it is void. A declined bet may be taken as new, so sending it again would be no replay.
+        """
         if self.win is not None:
             yield self.win
+        if self.record.fate is not Fate.DECLINED:
+            yield self.bet
+
+    def rollbacks(self) -> Iterator[Callback]:
+        """What to send after that, when the money was asked for: a rollback would bring it back."""
         if self.rollback is not None:
             yield self.rollback
-        if self.record.fate is not Fate.DECLINED:
-            # A declined bet may be taken as new, which is no replay.
-            yield self.bet
-        if self.rollback is not None:
             yield replace(self.rollback, transaction_id=new_id())
 
     def concerns(self, callback: Callback) -> bool:
@@ -257,22 +264,27 @@ def recall(provider: Provider, keepsakes: Sequence[Keepsake], sent: int = 0) -> 
         if index not in provider.known and (opening := provider.balance(index)).violation is not None:
             return Recall((), 0, Counter(), opening.violation, opening)
     judge = Judge(_ledger(provider, involved), provider.client.profile, _state(provider, involved, keepsakes))
-    replays = 0
-    for keepsake in keepsakes:
-        for callback in keepsake.replays():
-            violation = _send(provider, judge, callback)
-            if violation is not None:
+    first = [(k, callback) for k in keepsakes for callback in k.replays()]
+    then = [(k, callback) for k in keepsakes for callback in k.rollbacks()]
+    for part in (first, then):
+        for keepsake, callback in (*part, *_probes(provider, involved, part)):
+            if (violation := _send(provider, judge, callback)) is not None:
                 return _broken(provider, judge, violation, keepsake, sent)
-            replays += 1
-    for index in involved:
-        player = provider.players[index]
-        asking = Callback(Kind.BALANCE, new_id(), player.player_id, player.session_id, now())
-        if (violation := _send(provider, judge, asking)) is not None:
-            return _broken(provider, judge, violation, keepsakes[-1], sent)
+    replays = len(first) + len(then)
     balances = {i: judge.states[0].balances[provider.players[i].player_id] for i in involved}
     provider.known.update(balances)
+    far = sum(bool(k.kept_s) and sent - k.kept_at >= MANY for k in keepsakes)
     renewed = tuple(new for old in keepsakes if (new := _renewed(old, judge.states)) is not None)
-    return Recall(renewed, replays, judge.exercised + Counter({RULE: replays}), balances=balances)
+    return Recall(renewed, replays, judge.exercised + Counter({RULE: replays, MANY_RULE: far}), balances=balances)
+
+
+def _probes(
+    provider: Provider, involved: Iterable[int], part: Sequence[tuple[Keepsake, Callback]]
+) -> Iterator[tuple[Keepsake, Callback]]:
+    """Each player's balance; should it be wrong, the last one replayed is to blame."""
+    for player in (provider.players[i] for i in involved if part):
+        blamed = next((k for k, _ in reversed(part) if k.player_id == player.player_id), part[-1][0])
+        yield blamed, Callback(Kind.BALANCE, new_id(), player.player_id, player.session_id, now())
 
 
 def _ledger(provider: Provider, involved: Iterable[int]) -> Ledger:

@@ -17,7 +17,7 @@ from pytest_provider_contract.memory import RULE as RECALL_RULE
 from pytest_provider_contract.memory import Keepsake, Memory, recall
 from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.provider import Performance, Provider
-from pytest_provider_contract.rules import RULES
+from pytest_provider_contract.rules import RULES, Need
 from pytest_provider_contract.scenario import BetPlan, Scenario, balance, bet, rollback, scenario, win
 from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.shrink import shrink
@@ -31,14 +31,22 @@ _COMFORTABLE = 10 * NOMINAL_STAKE
 _CONFIRMATIONS = 2
 _INSISTENCE = 4
 _DRIFT = 1_000_000
-_GENERATED_SHARE = 0.2
+_GENERATED_SHARE = 0.03
+# Callbacks of all directed scenarios, and the share of the time that they may take.
+_DIRECTED = 2_500
+_DIRECTED_SHARE = 0.5
+_CLOSING = 35
+# Callbacks that put every rule to the test once, and that bring the money back.
+_EVERY_RULE, _RESTORING = 150, 8
+_PATIENCE = 1.2
 _CHUNKS = 20
 _SLOW_P95_MS = 1000
-_SLOW_MEDIAN_MS = 25
+_SLOW_MEDIAN_MS = 10
 # A forgetful wallet forgets within seconds or minutes; longer waits are for --operator-recheck.
 _MEMORY_S = {"quick": 2.5, "standard": 6.0, "certify": 60.0}
 _LONGEST_REPEAT_S = 10.0
 _LONG_STEPS = 40
+_LEAST_SHRINKING_S = 2.0
 RESTING = scenario([], balance(), balance(wait_ms=1_100, focus=True), rule="BALANCE-03", via="BALANCE-01")
 
 
@@ -59,6 +67,8 @@ class Results:
         latency: Milliseconds per callback.
         left: What was left on the players' accounts, as sentences.
         gone: Why the operator could not be asked any more, or None.
+        slow: Why the time did not do for every rule, or None.
+        left_out: How many tests gave way because their rules were tested already.
     """
 
     exercised: Counter[str] = field(default_factory=Counter)
@@ -69,6 +79,8 @@ class Results:
     latency: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in Kind})
     left: list[str] = field(default_factory=list)
     gone: str | None = None
+    slow: str | None = None
+    left_out: int = 0
     sequences: int = 0
 
     @property
@@ -87,6 +99,8 @@ class Results:
             "latency": {str(kind): histogram.to_json() for kind, histogram in self.latency.items()},
             "left": self.left,
             "gone": self.gone,
+            "slow": self.slow,
+            "left_out": self.left_out,
             "sequences": self.sequences,
         }
 
@@ -102,6 +116,8 @@ class Results:
             self.latency[Kind(kind)].merge(buckets)
         self.left.extend(data["left"])
         self.gone = self.gone or data["gone"]
+        self.slow = self.slow or data["slow"]
+        self.left_out += data["left_out"]
         self.sequences += data["sequences"]
 
     def _advise(self, rule: str, count: int, evidence: str) -> None:
@@ -125,27 +141,45 @@ class Results:
                 self._advise(finding.rule, 1, " · ".join(finding.sequence))
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A dense scenario that puts many rules to the test at once.
+
+    Attributes:
+        plan: What is played; it is about no single rule.
+        shows: Rules, separated by blanks, that it also puts to the test without the ledger's saying so.
+        needs: What must be at hand.
+    """
+
+    plan: Scenario
+    shows: str = ""
+    needs: Need | None = None
+
+
 class ContractRun:
     """Everything a suite's tests share within one process.
 
     Args:
         settings: What was asked for, with the endpoint known.
         now: A clock in seconds, for tests.
+        spent_s: Seconds of the effort's time that were spent on starting up.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.monotonic, spent_s: float = 0.0) -> None:
         assert settings.endpoint is not None  # noqa: S101 - the plugin starts the bundled operator first
         self.settings = settings
         self.client = OperatorClient(settings.endpoint, settings.profile, settings.key, rate=settings.rate)
         self.provider = Provider(self.client, settings.players[:2], settings.rewards)
         self.results = Results(latency=self.client.recorder.latency)
-        self.started_s = now()
+        self._began_s = now()
+        self.started_s = self._began_s - spent_s
         self.tick: Callable[[int, int], None] = lambda _sequences, _callbacks: None
         self._now = now
         self._start_balances: dict[int, int] = {}
         self._funds: Funds | None = None
         self._limited = False
         self._opening_failures = 0
+        self._before: Scenario | None = None
         self.memory = Memory()
         self._next_recall_s = _MEMORY_S["quick"]
         self._recalled: set[str | None] = set()
@@ -158,32 +192,58 @@ class ContractRun:
         return self._now() - self.started_s
 
     def cases(self, cases: Iterable[_T]) -> Iterator[_T]:
-        """All cases on a fast operator; on a slow one the first, and more while time allows."""
+        """The first case always, the others while there is time for directed scenarios."""
         for number, case in enumerate(cases):
-            if number and self._is_slow() and self.elapsed_s > self.settings.effort.total_s / 4:
+            if number and self._is_late():
                 return
             yield case
 
     def hurries(self, rules: Iterable[str]) -> bool:
         """Whether further cases of rules that were tested already must give way to others.
 
-        That is so on a slow operator once a quarter of the time is gone; `certify` takes the
-        time it needs.
+        `certify` takes the time it needs.
         """
-        total_s = self.settings.effort.total_s
-        pressed = self._is_slow() and self.elapsed_s > total_s / 4 and self.settings.effort.name != "certify"
+        pressed = self._is_late() and self.settings.effort.name != "certify"
         return pressed and all(self.results.exercised[rule] for rule in rules)
 
-    def _is_slow(self) -> bool:
-        return self._median_ms() > _SLOW_MEDIAN_MS
+    def out_of_time(self) -> bool:
+        """Whether no more rules can be tested, for lack of time; notes why.
+
+        That is the last resort: an operator slow enough for it is told so by a red run. Where
+        the time should do, starting up late is no reason, nor is running a little late.
+        """
+        effort, median_s = self.settings.effort, self._median_ms() / 1000
+        longer = {"quick": "standard", "standard": "certify"}.get(effort.name)
+        limit_s = _PATIENCE * effort.total_s
+        if _EVERY_RULE * median_s > effort.total_s:
+            limit_s = effort.total_s - _RESTORING * median_s
+        if longer is None or self._now() - self._began_s < limit_s:
+            return False
+        self.results.slow = (
+            f"the operator is slow ({median_s * 1000:.0f} ms a callback): give --operator-effort={longer}"
+        )
+        return True
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the time will not do for every directed scenario."""
+        all_s = _DIRECTED * self._median_ms() / 1000
+        return self._median_ms() > _SLOW_MEDIAN_MS and all_s > _DIRECTED_SHARE * self.settings.effort.total_s
+
+    def _is_late(self) -> bool:
+        share = _DIRECTED_SHARE if self.is_slow else 1.5 * _DIRECTED_SHARE
+        return self.elapsed_s > share * self.settings.effort.total_s
 
     def _median_ms(self) -> float:
         return max(h.percentile_ms(0.5) or 0 for h in self.client.recorder.latency.values())
 
     def generation_s(self, share: float) -> float:
         """Seconds that a generated check may take: its share of what is left, or a minimum."""
-        total = self.settings.effort.total_s
-        return max((total - self.elapsed_s) * share, _GENERATED_SHARE * total * share)
+        total_s = self.settings.effort.total_s
+        # What ends a run takes callbacks too: the last replays, and bringing the money back. And a
+        # scenario that has begun is played to its end.
+        closing_s = _CLOSING * self._median_ms() / 1000
+        return max((total_s - closing_s - self.elapsed_s) * share, _GENERATED_SHARE * total_s * share)
 
     def affords(self, callbacks: int, share: float = 0.1) -> bool:
         """Whether so many callbacks fit into a share of the effort's time."""
@@ -328,10 +388,15 @@ class ContractRun:
         if performance.violation is not None and performance.steps.count(-1) < fitted.players:
             # It went on from the balance that the last scenario ended with. A try that asks
             # first is better evidence, if it shows something too.
+            thrifty, self.provider.thrifty = self.provider.thrifty, False
             again = self._play(fitted)
+            if again.violation is None and thrifty and self._before is not None:
+                # That one may have left the money otherwise than its replies told.
+                again = self._play(self._before)
             performance = again if again.violation is not None else performance
         if performance.violation is not None:
             raise self._violated(performance)
+        self._before = fitted
         self.results.take(performance)
         self.memory.keep(performance, self.client.recorder.sent)
         if plan.rule is not None and performance.declined and not performance.tested:
@@ -367,7 +432,10 @@ class ContractRun:
 
         Raises:
             ContractViolation: A replay moved money or was answered wrongly.
+            NotTestedError: There is no time left.
         """
+        if self.results.slow:
+            raise NotTestedError(self.results.slow)
         kept = {k.outcome for k in self.memory.sample()}
         for outcome, plan in begun.items():
             if outcome not in kept:
@@ -375,7 +443,7 @@ class ContractRun:
         age_s = self._now() - min((k.kept_s for k in self.memory.sample()), default=0.0)
         time.sleep(max(0.0, _MEMORY_S[self.settings.effort.name] - age_s))
         kept_now = self.memory.sample()
-        while len(kept_now) > 1 and not self.affords(4 * len(kept_now)):
+        while len(kept_now) > 1 and not self.affords(4 * len(kept_now), share=0.07):
             kept_now.pop()
         self._recall(kept_now)
 
@@ -410,6 +478,23 @@ class ContractRun:
         finding = replace(Finding.of(best, self.settings.profile), repeated=repeated + 1, tries=tries + 1)
         self.results.findings.append(finding.to_json())
         return ContractViolation(finding, best)
+
+    def tour(self, stages: Iterable[Stage]) -> None:
+        """Put as many rules to the test with as few callbacks as can be, for slow operators.
+
+        Raises:
+            ContractViolation: The contract does not explain an answer.
+        """
+        for stage in stages:
+            rules = stage.shows.split()
+            impossible = self.settings.lacks(stage.needs) or (
+                stage.needs == "large stakes" and (self.stake_limited or not self.funds().allow_large)
+            )
+            if impossible or self.out_of_time():
+                continue
+            performance = self.expect(stage.plan)
+            if not performance.declined:
+                self.results.exercised.update(rules)
 
     def _insisted(self, performance: Performance) -> Performance:
         """Play a scenario again whose rule could not be tested because a bet was declined.
@@ -500,7 +585,9 @@ class ContractRun:
 
     def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:
         best = first
-        deadline_s = self._now() + min(max(self.settings.effort.total_s / 4, 5), 30)
+        total_s = self.settings.effort.total_s
+        left_s = max(total_s - self.elapsed_s, _LEAST_SHRINKING_S)
+        deadline_s = self._now() + min(max(total_s / 4, 5), 30, left_s)
         hanging = _hangs(first)
 
         def still_fails(candidate: Scenario) -> bool:
@@ -524,6 +611,7 @@ class ContractRun:
         return best, repeated, tries
 
     def _retried(self, plan: Scenario) -> Performance | None:
+        self.provider.thrifty = False
         try:
             # Money that an earlier try left behind must not become part of the evidence.
             for index in range(plan.players):

@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.process import running
 from pytest_provider_contract.reporting import Report, build_report, write_reports
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.run import ContractRun, NotTestedError, Results
+from pytest_provider_contract.run import ContractRun, NotTestedError, Results, Stage
 from pytest_provider_contract.scenario import Scenario, ScenarioError
 from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, read_settings
 from pytest_provider_contract.signing import SigningKey
@@ -67,6 +67,7 @@ CHAPTER_FILES = (
 )
 _WORKER_INPUT = "provider_contract"
 _CONNECT_S = 5.0
+_STARTING_S = 30.0
 _ACCOUNTS = 4
 _BALANCE = 10**10
 
@@ -83,14 +84,22 @@ class SuiteCheck:
         """Play scenarios; on a slow operator perhaps only the first ones."""
         rule = self.rules[0]
         if self.run.hurries(self.rules):
-            pytest.skip(
-                f"the operator is slow and {rule} was tested already; --operator-effort=certify leaves nothing out"
-            )
+            self.run.results.left_out += 1
+            pytest.skip(f"time is short and {rule} was tested already; --operator-effort=certify leaves no test out")
+        if self.run.out_of_time():
+            pytest.skip(f"not tested: {self.run.results.slow}")
+        self.run.provider.thrifty = self.run.is_slow
         for plan in self.run.cases(plans):
             if plan.forges and self.run.settings.unsigned:
                 continue
             about = plan if plan.rule else replace(plan, rule=rule)
             self.run.expect(about, exact_amounts=exact_amounts)
+
+    def tour(self, stages: Sequence[Stage]) -> None:
+        """Play dense scenarios if the operator is too slow for every test to play its own."""
+        if self.run.funds().balance > 0 and self.run.is_slow:
+            self.run.provider.thrifty = True
+            self.run.tour(stages)
 
     def replay(self) -> None:
         """Play the recorded failure of ``--operator-replay``, as it was recorded."""
@@ -114,6 +123,7 @@ class SuiteCheck:
         if funds.balance < 1:
             self.not_tested("a player has no money")
         run.look_up()
+        run.provider.thrifty = run.is_slow
         rule = self.rules[0]
         self.progress.begin(f"{rule} {RULES[rule].text}")
         sequences = 0
@@ -127,7 +137,13 @@ class SuiteCheck:
             self.progress.tick(sequences, run.client.recorder.sent)
 
         try:
-            draw_until(scenarios(funds), play, limit_s=run.generation_s(share), number=run.settings.seed + players)
+            draw_until(
+                scenarios(funds),
+                play,
+                limit_s=run.generation_s(share),
+                number=run.settings.seed + players,
+                least=1 if run.is_slow else 3,
+            )
         finally:
             self.progress.end()
 
@@ -151,6 +167,7 @@ class Session:
         self._started_s = time.monotonic()
         self._resources = resources
         self._run: ContractRun | None = None
+        self._spent_s = 0.0
         self._lock = self._worker_lock() if self._is_worker else None
 
     # -- start and end ------------------------------------------------------------------------------
@@ -162,6 +179,7 @@ class Session:
         Raises:
             pytest.UsageError: See `read_settings`; also an operator that can't be reached.
         """
+        begun_s = time.monotonic() - _startup_s()
         settings = read_settings(config)
         resources = ExitStack()
         worker_input = getattr(config, "workerinput", None)
@@ -174,6 +192,7 @@ class Session:
                 _reach(settings)
             session = cls(config, settings, resources)
             session._add_suite()
+            session._spent_s = time.monotonic() - begun_s
         except BaseException:
             resources.close()
             raise
@@ -191,7 +210,7 @@ class Session:
     def run(self) -> ContractRun:
         """This process's run."""
         if self._run is None:
-            self._run = ContractRun(self.settings)
+            self._run = ContractRun(self.settings, spent_s=self._spent_s)
         return self._run
 
     def pytest_unconfigure(self) -> None:
@@ -527,6 +546,20 @@ class SuiteModule(pytest.Module):
     def classnamefilter(self, name: str) -> bool:  # noqa: ARG002 - pytest's signature
         """Chapters have no classes."""
         return False
+
+
+def _startup_s() -> float:
+    """Seconds since this process began, as far as they were spent on starting pytest.
+
+    A process that is much older runs pytest for the second time, or within something else.
+    """
+    try:
+        # Linux: the 22nd field counts clock ticks from the start of the machine; the second may hold blanks.
+        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        age_s = time.process_time()
+    return age_s if 0 < age_s < _STARTING_S else 0.0
 
 
 def _rules_of(item: pytest.Item) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ def _reason(id_: str, results: Results, selected: Collection[str]) -> str:
         return "not selected"
     if id_ in results.not_tested:
         return results.not_tested[id_]
+    if results.slow:
+        return results.slow
     if results.gone:
         return f"the operator stopped answering: {results.gone}"
     if results.broken:
@@ -88,6 +90,11 @@ def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
         lines.append(f"/{kind:<11}{histogram.count:>8}{shown}")
     total = sum(histogram.count for histogram in results.latency.values())
     lines += ["", f"{total} callbacks in {results.sequences} sequences, seed {settings.seed}"]
+    if results.left_out:
+        lines.append(
+            f"{results.left_out} tests gave way to rules that were not tested yet, as callbacks take long; "
+            "--operator-effort=certify leaves none out"
+        )
     lines.append("left on the players' accounts: " + ("; ".join(results.left) or "nothing"))
     for id_, evidence in sorted(results.advisories.items()):
         lines.append(f"advisory  {id_} SHOULD  {RULES[id_].text}  ({evidence['count']} times; {evidence['evidence']})")

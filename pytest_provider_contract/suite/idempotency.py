@@ -8,7 +8,7 @@ from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, 
 from pytest_provider_contract.session import SuiteCheck
 
 # How many other bets lie in between: as many as the operator is quick enough for.
-OTHERS = (300, 120, 10)
+OTHERS = (300, 120)
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
@@ -63,7 +63,9 @@ def test_a_bet_replayed_after_settlement(contract_check: SuiteCheck) -> None:
 
 @rule("IDEM-08")
 def test_a_replay_after_many_others(contract_check: SuiteCheck) -> None:
-    others = next((n for n in OTHERS if contract_check.run.affords(2 * n, share=0.2)), OTHERS[-1])
+    others = next((n for n in OTHERS if contract_check.run.affords(2 * n, share=0.2)), 0)
+    if not others:
+        pytest.skip("the operator is too slow for so many callbacks; see memory.py::test_many_transactions_ago")
     between = [
         step for index in range(2, others + 2) for step in (bet(index), win(index) if index % 2 else rollback(index))
     ]

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
 from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.suite.tour import TOUR
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
@@ -25,6 +26,7 @@ ROUND = scenario(
 @rule("REPLY-01", "REPLY-04", "REPLY-05", "REPLY-06", "REPLY-07", "REPLY-08")
 def test_an_ordinary_round(contract_check: SuiteCheck) -> None:
     contract_check(ROUND)
+    contract_check.tour(TOUR)
 
 
 @rule("REPLY-09")

@@ -19,4 +19,5 @@ def test_a_bet_in_time(contract_check: SuiteCheck) -> None:
 @rule("TIME-02")
 def test_percentiles(contract_check: SuiteCheck) -> None:
     """Judged over the whole run; here only that there is something to judge."""
-    contract_check(scenario(BetPlan(30), balance(), bet(), win(), win()))
+    if not contract_check.run.client.recorder.sent:
+        contract_check(scenario(BetPlan(30), balance(), bet(), win(), win()))

@@ -117,10 +117,26 @@ class StrictTimestamps(Reader):
 class RepliesAfter300ms(Gateway):
     """Every reply takes 300 ms."""
 
+    seconds: ClassVar[float] = 0.3
+
     def respond(self, request: Request) -> Response:
         """Answers one callback, in a while."""
-        time.sleep(0.3)
+        time.sleep(self.seconds)
         return super().respond(request)
+
+
+@conforming("replies-after-200ms")
+class RepliesAfter200ms(RepliesAfter300ms):
+    """Every reply takes 200 ms."""
+
+    seconds = 0.2
+
+
+@conforming("replies-after-30ms")
+class RepliesAfter30ms(RepliesAfter300ms):
+    """Every reply takes 30 ms, as over the internet."""
+
+    seconds = 0.03
 
 
 @conforming("one-callback-at-a-time")

@@ -1,0 +1,127 @@
+"""A tour of the contract for slow operators: nearly every rule, in under a hundred callbacks.
+
+Where each test could play a scenario of its own, this is left out: a violation is easier to
+read there.
+"""
+
+from __future__ import annotations
+
+from pytest_provider_contract.callbacks import Spelling
+from pytest_provider_contract.history import UNKNOWN_PLAYER
+from pytest_provider_contract.ledger import HUGE, LARGE, MAX_AMOUNT
+from pytest_provider_contract.run import Stage
+from pytest_provider_contract.scenario import BetPlan, Damage, balance, bet, rollback, scenario, win
+from pytest_provider_contract.signing import Forgery
+
+REPLAYS = scenario(
+    BetPlan(500, 800),
+    bet(),
+    bet(),
+    bet(conflict="amount"),
+    win(),
+    win(),
+    win(conflict="amount"),
+    bet(),
+    rollback(),
+    rollback(of_win=True),
+    balance(),
+)
+REFUND = scenario(
+    BetPlan(640, 300), bet(), rollback(closed=False), rollback(closed=False), rollback(0, 1), bet(), win()
+)
+ORDER = scenario(
+    [BetPlan(900), BetPlan(700, 1500), BetPlan(300, 0)],
+    rollback(0),
+    bet(0),
+    rollback(0, 1),
+    win(1, closed=False),
+    bet(1),
+    win(1, closed=False),
+    bet(2),
+    win(2),
+)
+DECLINED = scenario(
+    [BetPlan(1, of_balance=True), BetPlan(0, reward="unknown"), BetPlan(0), BetPlan(100), BetPlan(100)],
+    bet(0),
+    bet(0),
+    rollback(0),
+    bet(1),
+    bet(2),
+    win(2),
+    bet(3, damage=Damage("BET-04", "amount", "-1")),
+    bet(4, damage=Damage("BET-05", "currency", '"XTS"')),
+)
+ROUNDS = scenario(
+    [BetPlan(307, 401), BetPlan(307, 0), BetPlan(113, 77, round=1), BetPlan(58)],
+    bet(0),
+    bet(1),
+    bet(2),
+    win(1, closed=False),
+    bet(3),
+    win(0, closed=False),
+    rollback(3),
+    win(2),
+)
+ALL_THE_MONEY = scenario([BetPlan(0, of_balance=True), BetPlan(MAX_AMOUNT)], bet(0), rollback(0), bet(1))
+FREE = scenario([BetPlan(0, 777, reward="granted"), BetPlan(0, reward="granted")], bet(0), win(0), bet(1), rollback(1))
+LARGE_AMOUNTS = scenario(
+    [BetPlan(1, HUGE + LARGE), BetPlan(LARGE + 1), BetPlan(HUGE + LARGE - 1)],
+    bet(0),
+    win(0),
+    bet(1),
+    rollback(1),
+    bet(2),
+    win(2),
+)
+PLAYERS = scenario(
+    [BetPlan(1000, 300), BetPlan(450, 0, player=1)],
+    bet(0),
+    bet(1),
+    win(0, player=UNKNOWN_PLAYER),
+    rollback(0, 5, player=1),
+    win(0),
+    rollback(1),
+)
+SIGNATURES = scenario(
+    [BetPlan(377, 50), BetPlan(59)],
+    bet(0, forgery=Forgery.ABSENT),
+    balance(forgery=Forgery.EMPTY),
+    bet(0),
+    win(0, forgery=Forgery.OTHER_KEY),
+    win(0, forgery=Forgery.CHANGED_AMOUNT),
+    win(0, header_case="lower"),
+    bet(1, spelling=Spelling.ESCAPED),
+    rollback(1, forgery=Forgery.TRUNCATED),
+    rollback(1, forgery=Forgery.PSS),
+    rollback(1, forgery=Forgery.STRAY),
+    rollback(1, spelling=Spelling.REORDERED),
+)
+BODIES = scenario(
+    [BetPlan(100, 150), BetPlan(90)],
+    balance(damage=Damage("REPLY-02", raw="")),
+    balance(damage=Damage("REPLY-03", "clientPlayerId", None)),
+    bet(0, damage=Damage("REPLY-02", cut=True)),
+    bet(1, damage=Damage("REPLY-03", "transactionId", "null")),
+    bet(0),
+    win(0, damage=Damage("REPLY-02", raw="[]")),
+    win(0, damage=Damage("REPLY-03", "amount", '"text"')),
+    win(0, damage=Damage("WIN-06", "amount", "-1")),
+    rollback(0, damage=Damage("REPLY-02", raw="{")),
+    rollback(0, damage=Damage("REPLY-03", "referenceTransactionId", '""')),
+    win(0),
+)
+
+# What moves money, and in the field does so wrongly most often, comes first.
+TOUR = (
+    Stage(REPLAYS, shows="BALANCE-02"),
+    Stage(REFUND, shows="ROLLBACK-08"),
+    Stage(ORDER),
+    Stage(ROUNDS, shows="BET-07 WIN-03 WIN-07 ORDER-03 AMOUNT-02"),
+    Stage(SIGNATURES, shows="SIG-06 SIG-07 SIG-08", needs="signature"),
+    Stage(DECLINED),
+    Stage(PLAYERS, shows="PLAYER-01", needs="second player"),
+    Stage(BODIES),
+    Stage(ALL_THE_MONEY, needs="large stakes"),
+    Stage(LARGE_AMOUNTS, needs="large stakes"),
+    Stage(FREE, needs="reward"),
+)
