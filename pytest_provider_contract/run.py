@@ -235,7 +235,10 @@ class ContractRun:
         return self.elapsed_s > share * self.settings.effort.total_s
 
     def _median_ms(self) -> float:
-        return max(h.percentile_ms(0.5) or 0 for h in self.client.recorder.latency.values())
+        every = Histogram()
+        for histogram in self.client.recorder.latency.values():
+            every.buckets.update(histogram.buckets)
+        return every.percentile_ms(0.5) or 0.0
 
     def generation_s(self, share: float) -> float:
         """Seconds that a generated check may take: its share of what is left, or a minimum."""
