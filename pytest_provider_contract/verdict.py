@@ -101,15 +101,18 @@ class Judge:
         self._note_outdated(exchange.callback.player_id, before, answer)
         if exchange.kind is Kind.BALANCE and exchange.defect is None:
             self._blamed = "BALANCE-01"  # whatever moved the money moved it rightly
+            self._outdated = frozenset()
         return None
 
     def _note_outdated(self, player_id: str, before: Sequence[State], answer: Answer) -> None:
-        """Keep what a callback changed and told rightly: a probe that shows it as it was is outdated."""
+        """Keep what callbacks changed and told rightly: a probe that shows it as it was is outdated."""
         if player_id not in self.ledger.currencies:
             return
-        told = {state.balances[player_id] for state in self.states} == {answer.balance}
-        old = frozenset(state.balances[player_id] for state in before) - {answer.balance}
-        self._outdated = old if told and answer.status is Status.SUCCESS else frozenset()
+        now = {state.balances[player_id] for state in self.states}
+        if answer.status is Status.SUCCESS and now == {answer.balance}:
+            self._outdated = self._outdated.union(state.balances[player_id] for state in before) - now
+        else:
+            self._outdated = frozenset()
 
     def _blame(self, exchange: Exchange, options: Sequence[tuple[frozenset[str], Branch]]) -> str:
         # A probe that finds the wrong money accuses the callback that moved it.

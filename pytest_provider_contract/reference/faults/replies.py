@@ -388,7 +388,7 @@ class DeclinedBetReportsDebit(Wallet):
         return reply
 
 
-@fault("balance-cached-for-1-second", "BALANCE-02", "BALANCE-01", "SEQ-01")
+@fault("balance-cached-for-1-second", "BALANCE-02", "BALANCE-01", "BET-01", "SEQ-01")
 class BalanceCachedFor1Second(Wallet):
     """Balance answers from a cache that is up to one second old."""
 
@@ -405,7 +405,7 @@ class BalanceCachedFor1Second(Wallet):
         return replace(reply, balance=balance)
 
 
-@fault("balance-cached-until-next-bet", "BALANCE-02", "SEQ-01")
+@fault("balance-cached-until-next-bet", "BALANCE-02", "BET-01", "SEQ-01")
 class BalanceCachedUntilNextBet(Wallet):
     """Balance answers from a cache that only a bet refreshes, so wins and refunds are not seen."""
 
@@ -420,7 +420,7 @@ class BalanceCachedUntilNextBet(Wallet):
         return reply
 
 
-@fault("balance-from-lagging-replica", "BALANCE-02", "SEQ-01")
+@fault("balance-from-lagging-replica", "BALANCE-02", "BET-01", "SEQ-01")
 class BalanceFromLaggingReplica(LaxWallet):
     """Balance is read from a replica that lags 200 ms behind."""
 
