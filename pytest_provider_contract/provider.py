@@ -148,15 +148,15 @@ class _Play:
             refund = self._callback(Step(Kind.ROLLBACK, index, attempt=_TIDYING))
             self.provider.known.pop(self.scenario.bets[index].player, None)
             with suppress(OperatorGoneError):  # what was found out before still counts
-                self.provider.client.send(refund)
+                if self.provider.client.send(refund).reply.idle:
+                    self.provider.client.send(refund)
 
     def _open(self, involved: range) -> Violation | None:
         provider = self.provider
         balances = {}
         for index in involved:
             if index not in provider.known:
-                exchange = self._send(-1, self._callback(Step(Kind.BALANCE, player=index)))
-                answer = opening_balance(exchange, provider.client.profile)
+                answer = opening_balance(self._asked(index), provider.client.profile)
                 if isinstance(answer, Violation):
                     return answer
                 self._learn_currency(index, answer.currency)
@@ -166,6 +166,14 @@ class _Play:
         ledger = Ledger(currencies, frozenset(provider.rewards), provider.client.profile.either)
         self.judge = Judge(ledger, provider.client.profile, State(balances))
         return None
+
+    def _asked(self, index: int) -> Exchange:
+        """A player's balance before the first step; asked again where an idle connection was closed."""
+        for _ in range(_RESENDS):
+            exchange = self._send(-1, self._callback(Step(Kind.BALANCE, player=index)))
+            if not exchange.reply.idle:
+                break
+        return exchange
 
     def _learn_currency(self, index: int, currency: str | None) -> None:
         player = self.provider.players[index]

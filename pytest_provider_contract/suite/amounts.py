@@ -45,7 +45,8 @@ def beyond(contract_check: SuiteCheck, bound: int) -> None:
     if not contract_check.run.funds().allow_large:
         contract_check.not_tested("large stakes are limited by --operator-max-stake or by the operator")
     plan = scenario(
-        [BetPlan(1, bound + 4), BetPlan(bound + 1), *[BetPlan(1)] * 3, BetPlan(bound + 1)],
+        # Small ones stay above an operator's least stake.
+        [BetPlan(1001, bound + 3004), BetPlan(bound + 1), *[BetPlan(1001)] * 3, BetPlan(bound + 1)],
         bet(0),
         win(0),
         # One of two neighbouring balances is odd, and doubles that large are even.

@@ -56,7 +56,11 @@ def test_another_currency(contract_check: SuiteCheck) -> None:
 
 @rule("BET-06")
 def test_an_amount_of_0(contract_check: SuiteCheck) -> None:
-    contract_check(scenario(BetPlan(0), bet(), balance()))
+    contract_check(
+        scenario(BetPlan(0), bet(), balance()),
+        scenario(BetPlan(0), bet(), rollback(), rollback(0, 1)),
+        scenario(BetPlan(0, 40), bet(), win()),
+    )
 
 
 @rule("BET-07")

@@ -47,10 +47,17 @@ class Provider:
         if connection is None:
             connection = self._local.connection = http.client.HTTPConnection(self.address, timeout=20)
             self._connections.append(connection)
+        reused = connection.sock is not None
         try:
             connection.request("POST", f"/{name}", body, headers)
             response = connection.getresponse()
             return response.status, response.headers.get("Content-Type", ""), response.read()
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+            # An operator may close a connection that has served; a retry does no harm.
+            connection.close()
+            if not reused:
+                raise
+            return self.post(name, body, headers)
         except (OSError, http.client.HTTPException):
             connection.close()
             raise

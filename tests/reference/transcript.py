@@ -165,6 +165,8 @@ class Script:
             self.signatures,
             self.malformed,
             self.long_memory,
+            self.late_memory,
+            self.odds_and_ends,
         ):
             self.topic = topic.__name__
             topic()
@@ -221,8 +223,7 @@ class Script:
 
     def unknown_bets(self) -> None:
         for wait in (0, 2):
-            late = {"transactionId": self.new_id(), "roundId": self.new_id(), "gameId": "g"}
-            late |= {"amount": 500, "currency": "EUR"}
+            late = self.a_bet()
             self.rollback(late)
             self.rollback(late)
             self.wait(wait)
@@ -243,8 +244,7 @@ class Script:
         self.win(second)
 
     def early_wins(self) -> None:
-        bet = {"transactionId": self.new_id(), "roundId": self.new_id(), "gameId": "g"}
-        bet |= {"amount": 500, "currency": "EUR"}
+        bet = self.a_bet()
         win = self.win(bet)
         self.call("win", **win)
         self.call("bet", **bet)
@@ -366,3 +366,33 @@ class Script:
                 self.post(name, body, self.sign(body))
         self.call("bet", **bet)
         self.call("win", **win)
+
+    def late_memory(self) -> None:
+        settled, refunded, awaited = self.bet(), self.bet(), self.a_bet()
+        win = self.win(settled)
+        self.rollback(refunded)
+        self.rollback(awaited)
+        for _ in range(55):
+            self.rollback(self.bet(1))
+        self.rollback(refunded)
+        self.call("bet", **awaited)
+        self.wait(3)
+        self.call("win", **win)
+        self.rollback(refunded)
+
+    def odds_and_ends(self) -> None:
+        forged = self.a_bet()
+        body = json.dumps(self.fields() | self.a_rollback(forged)).encode()
+        self.post("rollback", body, None)
+        self.call("bet", **forged)
+        free = self.bet(0, isFree=True, rewardUuid=REWARD)
+        self.call("bet", **free)
+        self.call("bet", **self.a_bet() | {"gameId": "g\0"})
+        round_id = self.new_id()
+        self.rollback(self.a_bet() | {"roundId": round_id})
+        self.bet(roundId=round_id)
+
+    def a_bet(self) -> dict[str, Any]:
+        """A bet that is not sent yet."""
+        late = {"transactionId": self.new_id(), "roundId": self.new_id(), "gameId": "g"}
+        return late | {"amount": 500, "currency": "EUR"}

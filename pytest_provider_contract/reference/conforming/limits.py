@@ -15,13 +15,16 @@ from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.gateway import Gateway, Request, Response
 from pytest_provider_contract.reference.messages import (
     BET_LIMIT_REACHED,
+    BONUS,
     UNKNOWN,
     Bet,
     Callback,
     MalformedError,
     Reader,
+    Rollback,
+    Win,
 )
-from pytest_provider_contract.reference.store import Store
+from pytest_provider_contract.reference.store import BetRecord, Store
 from pytest_provider_contract.reference.variants import conforming
 from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
 
@@ -150,3 +153,90 @@ class OneCallbackAtATime(Gateway):
         with self._one:
             time.sleep(0.005)
             return super().respond(request)
+
+
+@conforming("least-bet-100")
+class LeastBet100(Wallet):
+    """A bet of less than 100 minor units gets BET_LIMIT_REACHED_ERROR, unless it is free or of amount 0."""
+
+    def _check_funds(self, bet: Bet, account: Account) -> None:
+        super()._check_funds(bet, account)
+        if 0 < bet.stake < 100:  # noqa: PLR2004
+            raise DeclinedError(BET_LIMIT_REACHED)
+
+
+@conforming("bets-in-closed-rounds-declined")
+class BetsInClosedRoundsDeclined(Wallet):
+    """A new bet in a round that a win or rollback has closed is declined; wins and rollbacks are not."""
+
+    _closed: ClassVar[set[str]] = set()
+
+    def _carry_out(self, callback: Callback, account: Account) -> None:
+        super()._carry_out(callback, account)
+        if isinstance(callback, Win | Rollback) and callback.round_closed:
+            self._closed.add(callback.round_id)
+
+    def _check_bet(self, bet: Bet, account: Account) -> None:
+        super()._check_bet(bet, account)
+        if bet.round_id in self._closed:
+            raise DeclinedError(UNKNOWN)
+
+
+@conforming("rounds-compared")
+class RoundsCompared(Wallet):
+    """A win or a rollback of another round or game than its bet's is refused."""
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        super()._check_won_bet(win, record)
+        if record is not None and (win.round_id, win.game_id) != (record.round_id, record.game_id):
+            raise DeclinedError(UNKNOWN)
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        if (rollback.round_id, rollback.game_id) != (record.round_id, record.game_id):
+            raise DeclinedError(UNKNOWN)
+        super()._refund(rollback, record, account)
+
+
+@conforming("reward-for-five-bets")
+class RewardForFiveBets(Wallet):
+    """A reward pays for five free bets; further ones get BONUS_ERROR."""
+
+    _used: ClassVar[list[str]] = []
+
+    def _check_bet(self, bet: Bet, account: Account) -> None:
+        super()._check_bet(bet, account)
+        if bet.is_free and len(self._used) >= 5:  # noqa: PLR2004
+            raise DeclinedError(BONUS)
+
+    def _place(self, bet: Bet, account: Account) -> None:
+        super()._place(bet, account)
+        if bet.is_free:
+            self._used.append(bet.transaction_id)
+
+
+@conforming("strict-uuid-4")
+class StrictUuid4(StrictIds):
+    """Ids that should be UUIDs must be of version 4, in lower case."""
+
+    _form: ClassVar = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+@conforming("missing-amount-counts-as-0")
+class MissingAmountCountsAs0(Reader):
+    """A bet or win without an amount, or with null, is taken for one of amount 0, which moves nothing."""
+
+    def _amount(self, fields: Mapping[str, Any]) -> int:
+        return 0 if fields.get("amount") is None else super()._amount(fields)
+
+
+@conforming("first-callback-takes-3-seconds")
+class FirstCallbackTakes3Seconds(Gateway):
+    """The first callback finds a cold system and takes three seconds."""
+
+    _seconds: ClassVar[list[float]] = [3]
+
+    def respond(self, request: Request) -> Response:
+        """Answers one callback."""
+        if self._seconds:
+            time.sleep(self._seconds.pop())
+        return super().respond(request)

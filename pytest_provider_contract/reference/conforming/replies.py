@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from pytest_provider_contract.reference.gateway import Gateway, Request, Response
-from pytest_provider_contract.reference.messages import SUCCESS, UNKNOWN, Callback, Reply
+from pytest_provider_contract.reference.messages import SUCCESS, UNKNOWN, Callback, MalformedError, Reply, decode
 from pytest_provider_contract.reference.variants import conforming
 from pytest_provider_contract.reference.wallet import Wallet
 
@@ -118,3 +118,27 @@ class SignedReplies(Gateway):
         response = super()._response(request, reply)
         signature = base64.b64encode(self._key.sign(response.body, padding.PKCS1v15(), hashes.SHA256())).decode()
         return Response(response.status, [*response.headers, ("X-Marbles-Signature", signature)], response.body)
+
+
+@conforming("echoes-whatever-came")
+class EchoesWhateverCame(Gateway):
+    """The ids are echoed as they came, null where they were missing and a number where they were numbers."""
+
+    def _document(self, request: Request, reply: Reply) -> dict[str, Any]:
+        try:
+            fields = decode(request.body)
+        except MalformedError:
+            fields = {}
+        echoed = {name: fields.get(name) for name in ("requestId", "clientPlayerId")}
+        return super()._document(request, reply) | echoed
+
+
+@conforming("many-headers")
+class ManyHeaders(Gateway):
+    """Replies have cookies, security headers and trace ids, some of them twice."""
+
+    def _response(self, request: Request, reply: Reply) -> Response:
+        response = super()._response(request, reply)
+        more = [("Set-Cookie", f"s{n}=1; Path=/; HttpOnly") for n in range(3)]
+        more += [("Strict-Transport-Security", "max-age=1"), ("X-Request-Id", "a" * 200), ("Cache-Control", "no-store")]
+        return Response(response.status, [*more, *response.headers], response.body)

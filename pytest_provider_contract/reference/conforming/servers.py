@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from waitress.task import WSGITask  # type: ignore[import-untyped]
 
+from pytest_provider_contract.reference.conforming.replies import GzipWhenAsked
 from pytest_provider_contract.reference.gateway import Response
 from pytest_provider_contract.reference.server import Channel, Server
 from pytest_provider_contract.reference.variants import conforming
@@ -149,3 +151,71 @@ class ChunkedReplies(AsyncioServer):
         return super()._encoded(
             Response(response.status, [*headers, ("transfer-encoding", "chunked")], chunks), stays=stays
         )
+
+
+@conforming("compressed-chunks")
+class CompressedChunks(ChunkedReplies):
+    """Replies are compressed for a client that accepts it, and sent in chunks."""
+
+    gateway_class = GzipWhenAsked
+
+
+@conforming("closes-without-a-word")
+class ClosesWithoutAWord(AsyncioServer):
+    """A connection is closed after seven replies, without a Connection header that says so."""
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for _ in range(7):
+                if not await self._exchange(reader, writer):
+                    break
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
+            pass  # as above
+        finally:
+            writer.close()
+
+
+@conforming("http-1-0")
+class Http10(AsyncioServer):
+    """The server speaks HTTP/1.0: the end of the connection is the end of the reply."""
+
+    def _encoded(self, response: Response, *, stays: bool) -> bytes:  # noqa: ARG002 - none stays
+        headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
+        lines = [f"HTTP/1.0 {response.line}", *(f"{name}: {value}" for name, value in headers), "", ""]
+        return "\r\n".join(lines).encode("latin-1") + response.body
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        await super()._exchange(reader, writer)
+        return False
+
+
+@conforming("asgi-server")
+class AsgiServer(Server):
+    """The server is uvicorn, as behind FastAPI; it must be installed."""
+
+    def run(self) -> None:
+        """Serves for ever."""
+        try:
+            import uvicorn  # noqa: PLC0415 - an extra for those who ask for this variant
+        except ImportError:
+            raise SystemExit("reference:asgi-server needs uvicorn: pip install uvicorn") from None
+        self._threads = ThreadPoolExecutor(16)
+        # Asyncio does so itself only for sockets that it has made.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        config = uvicorn.Config(self._application, interface="asgi3", log_level="error", lifespan="off")
+        uvicorn.Server(config).run(sockets=[self._listener])
+
+    async def _application(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                return
+            body, more = body + event.get("body", b""), event.get("more_body", False)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        response = await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._gateway.serve, scope["method"], scope["path"], headers, body
+        )
+        told = [(name.lower().encode(), value.encode()) for name, value in response.headers]
+        await send({"type": "http.response.start", "status": response.status, "headers": told})
+        await send({"type": "http.response.body", "body": response.body})

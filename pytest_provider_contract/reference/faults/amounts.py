@@ -241,3 +241,11 @@ class BetInOtherCurrencySwitchesPlayer(LaxWallet):
             query = "UPDATE players SET currency = ? WHERE player_id = ?"
             self._store.connection.execute(query, (callback.currency, account.player_id))
         return super()._declined(callback, account, status)
+
+
+@fault("boolean-bet-coerced", "REPLY-03", "BET-04")
+class BooleanBetCoerced(_Lenient):
+    """A bet whose amount is true debits one minor unit."""
+
+    def _number(self, value: object) -> int | None:
+        return int(value) if isinstance(value, bool) else None

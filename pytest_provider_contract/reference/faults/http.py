@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from pytest_provider_contract.reference.accounts import MAX_MONEY
 from pytest_provider_contract.reference.gateway import Gateway, Request, Response
 from pytest_provider_contract.reference.messages import (
     DUPLICATE_TRANSACTION,
@@ -328,3 +329,52 @@ class ReplyWithByteOrderMark(Gateway):
 
     def _encode(self, document: dict[str, Any]) -> bytes:
         return b"\xef\xbb\xbf" + super()._encode(document)
+
+
+# -- what a database or a parser chokes on ------------------------------------------------------
+
+
+@fault("http-500-on-nul-character", "REPLY-03", "REPLY-01")
+class Http500OnNulCharacter(Gateway):
+    """A text with a NUL character gets HTTP 500, because the database takes none."""
+
+    def _status(self, request: Request, reply: Reply) -> int:
+        texts = (
+            [value for value in decode(request.body).values() if isinstance(value, str)] if _is_json(request) else []
+        )
+        return 500 if any("\0" in text for text in texts) else super()._status(request, reply)
+
+
+@fault("http-500-on-oversized-amount", "REPLY-03", "REPLY-01")
+class Http500OnOversizedAmount(Gateway):
+    """An amount that does not fit 64 bits gets HTTP 500, because the database takes none."""
+
+    def _status(self, request: Request, reply: Reply) -> int:
+        amount = decode(request.body).get("amount") if _is_json(request) else None
+        if isinstance(amount, int) and amount > MAX_MONEY:
+            return 500
+        return super()._status(request, reply)
+
+
+@fault("http-500-on-unknown-reward", "REPLY-01")
+class Http500OnUnknownReward(_StatusOf):
+    """A free bet with an unknown rewardUuid gets HTTP 500."""
+
+    answers: ClassVar = {("bet", "BONUS_ERROR"): 500}
+
+
+@fault("replay-gets-http-204", "REPLY-01", "IDEM-02")
+class ReplayGetsHttp204(Gateway):
+    """A win that was answered once gets HTTP 204 from then on: there is nothing more to say."""
+
+    _answered: ClassVar[set[str]] = set()
+
+    def _response(self, request: Request, reply: Reply) -> Response:
+        response = super()._response(request, reply)
+        if request.name != "win" or reply.status != SUCCESS:
+            return response
+        transaction_id = str(decode(request.body).get("transactionId"))
+        if transaction_id in self._answered:
+            return Response(204, [], b"")
+        self._answered.add(transaction_id)
+        return response

@@ -264,3 +264,37 @@ class ConflictingWinCredits(LaxWallet):
     def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
         if record.amount != win.amount:
             self._move(win, account, win.amount)
+
+
+@fault("wins-remembered-for-2-seconds", "IDEM-09", "IDEM-02")
+class WinsRememberedFor2Seconds(LaxWallet):
+    """A win is remembered for two seconds: a later retry credits again."""
+
+    _times: ClassVar[dict[str, float]] = {}
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        now = time.monotonic()
+        age = now - self._times.setdefault(win.transaction_id, now)
+        return super()._find_win(win) if age < 2 else None  # noqa: PLR2004
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if super()._find_win(win) is None:
+            super()._check_won_bet(win, record)
+
+
+@fault("conflicting-win-for-another-bet-credits", "IDEM-04", "SEQ-01")
+class ConflictingWinForAnotherBetCredits(LaxWallet):
+    """A known win that names another bet is credited as another win."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        if record.bet_id != win.bet_id:
+            self._move(win, account, win.amount)
+
+
+@fault("conflicting-bet-of-another-round-debits", "IDEM-03", "SEQ-01")
+class ConflictingBetOfAnotherRoundDebits(LaxWallet):
+    """A known bet with another round is debited as another bet."""
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        record = super()._find_bet(bet)
+        return record if record is None or record.round_id == bet.round_id else None

@@ -184,3 +184,23 @@ class UnknownRewardPaidWithRealMoney(LaxWallet):
         super()._place(bet, account)
         if bet.is_free and not super()._is_granted(bet.reward_id):
             self._move(bet, account, -_FACE_VALUE)
+
+
+@fault("free-bet-rollback-refused", "FREE-04")
+class FreeBetRollbackRefused(Wallet):
+    """A rollback of a free bet gets an error: there is nothing to refund, so the provider never stops."""
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        if record.is_free:
+            raise DeclinedError(UNKNOWN)
+        super()._refund(rollback, record, account)
+
+
+@fault("free-bet-replay-is-another", "FREE-01", "IDEM-01", "SEQ-01")
+class FreeBetReplayIsAnother(LaxWallet):
+    """A retry of a free bet debits its face value, because the reward is taken for used up."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        super()._repeated_bet(bet, record, account)
+        if record.is_free:
+            self._move(bet, account, -_FACE_VALUE)

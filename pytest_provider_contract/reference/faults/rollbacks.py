@@ -364,3 +364,77 @@ class RollbackOfSettledRefundsWithError(LyingWallet):
     def _rollback_of_settled(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
         self._refund(rollback, record, account)
         self._lie(rollback)
+
+
+# -- a memory that fades ------------------------------------------------------------------------
+
+
+@fault("rollbacks-remembered-for-2-seconds", "IDEM-09", "ROLLBACK-03")
+class RollbacksRememberedFor2Seconds(LaxWallet):
+    """A rollback is remembered for two seconds: a later one of the same bet refunds again."""
+
+    _times: ClassVar[dict[str, float]] = {}
+
+    def _repeated_rollback(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        if time.monotonic() - self._times.get(rollback.bet_id, 0) >= 2:  # noqa: PLR2004
+            self._move(rollback, account, record.stake)
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        self._times[rollback.bet_id] = time.monotonic()
+        super()._refund(rollback, record, account)
+
+
+@fault("only-50-rollbacks-remembered", "IDEM-08", "IDEM-09", "ROLLBACK-03")
+class Only50RollbacksRemembered(LaxWallet):
+    """Only the last 50 rollbacks are remembered: a later one of an earlier bet refunds again."""
+
+    _order: ClassVar[list[str]] = []
+
+    def _repeated_rollback(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        if rollback.bet_id not in self._order[-50:]:
+            self._move(rollback, account, record.stake)
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        self._order.append(rollback.bet_id)
+        super()._refund(rollback, record, account)
+
+
+@fault("only-20-tombstones-remembered", "ROLLBACK-05", "IDEM-08")
+class Only20TombstonesRemembered(Wallet):
+    """Only the last 20 rollbacks of any kind leave a trace of a bet that has not come: it debits."""
+
+    _order: ClassVar[list[str]] = []
+
+    def _rollback(self, rollback: Rollback, account: Account) -> None:
+        self._order.append(rollback.bet_id)
+        super()._rollback(rollback, account)
+
+    def _is_buried(self, bet: Bet) -> bool:
+        return bet.transaction_id in self._order[-20:] and super()._is_buried(bet)
+
+
+@fault("tombstone-of-whole-round", "ROLLBACK-04", "BET-07", "BET-01", "ROLLBACK-01", "SEQ-01")
+class TombstoneOfWholeRound(Wallet):
+    """A rollback of an unknown bet voids every later bet of its round, at no cost but with SUCCESS."""
+
+    _rounds: ClassVar[set[str]] = set()
+
+    def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
+        self._rounds.add(rollback.round_id)
+        super()._rollback_of_unknown(rollback, account)
+
+    def _place(self, bet: Bet, account: Account) -> None:
+        if bet.round_id in self._rounds:
+            self._store.add_bet(bet)
+        else:
+            super()._place(bet, account)
+
+
+@fault("rollback-of-zero-bet-refused", "ROLLBACK-01", "SEQ-01")
+class RollbackOfZeroBetRefused(Wallet):
+    """A rollback of a bet of amount 0 gets an error: there is nothing to refund, so the provider never stops."""
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        if record.amount == 0 and not record.is_free:
+            raise DeclinedError(UNKNOWN)
+        super()._refund(rollback, record, account)

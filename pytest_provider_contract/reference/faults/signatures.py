@@ -19,11 +19,14 @@ from pytest_provider_contract.reference.messages import (
     MalformedError,
     Reader,
     Reply,
+    Rollback,
+    Win,
     decode,
     echo,
 )
 from pytest_provider_contract.reference.server import Channel, Parser, Server
 from pytest_provider_contract.reference.signature import Verifier
+from pytest_provider_contract.reference.store import SETTLED
 from pytest_provider_contract.reference.variants import fault
 
 # -- not looked at ------------------------------------------------------------------------------
@@ -327,3 +330,42 @@ class SignatureDecodedLoosely(Verifier):
             return base64.b64decode(signature.encode("ascii", "replace"), validate=False)
         except ValueError:
             return None
+
+
+class _LeavesATrace(Gateway):
+    """Refuses a bad signature, but has looked at what it signed."""
+
+    def _unauthentic(self, request: Request) -> Reply:
+        with suppress(MalformedError):
+            self._trace(self._read(request))
+        return super()._unauthentic(request)
+
+    def _trace(self, callback: Callback) -> None:
+        raise NotImplementedError
+
+
+@fault("forged-rollback-leaves-tombstone", "SIG-08", "SIG-01", "SIG-03")
+class ForgedRollbackLeavesTombstone(_LeavesATrace):
+    """A rollback with a bad signature is refused, but the bet that it names is declined when it comes."""
+
+    def _trace(self, callback: Callback) -> None:
+        if isinstance(callback, Rollback):
+            self._wallet._store.bury(callback.bet_id, callback.player_id)  # noqa: SLF001  a fault may
+
+
+@fault("forged-win-settles-bet", "SIG-08", "SIG-01", "SIG-03")
+class ForgedWinSettlesBet(_LeavesATrace):
+    """A win with a bad signature is refused, but settles its bet: the good win gets an error."""
+
+    def _trace(self, callback: Callback) -> None:
+        if isinstance(callback, Win):
+            self._wallet._store.mark(callback.bet_id, SETTLED)  # noqa: SLF001  a fault may
+
+
+@fault("bypass-left-open", "SIG-01")
+class BypassLeftOpen(Gateway):
+    """The bypass for local tests was left in: an absent signature is no obstacle on balance and rollback."""
+
+    def _is_authentic(self, request: Request) -> bool:
+        left_open = request.name in ("balance", "rollback") and self._signature(request) is None
+        return left_open or super()._is_authentic(request)
