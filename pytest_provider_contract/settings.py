@@ -107,12 +107,16 @@ def read_settings(config: pytest.Config) -> Settings:
     """
     target = str(option(config, "operator_url"))
     bundled = target.partition(":")[0] == "reference"
-    profile = _profile(option(config, "operator_profile") or "155io")
+    profile = profile_of(option(config, "operator_profile") or "155io")
     unsigned = bool(option(config, "operator_unsigned"))
     if unsigned and config.getoption("operator_key"):
         raise pytest.UsageError("--operator-unsigned sends no signatures: leave --operator-key out, or the other")
-    key, source = (None, "none: signatures are switched off") if unsigned else _key(config)
-    players = tuple(_player(text) for text in option(config, "operator_player") or ())
+    key, source = (
+        (None, "none: signatures are switched off")
+        if unsigned
+        else key_of(option(config, "operator_key"), Path(config.invocation_params.dir))
+    )
+    players = tuple(player_of(text) for text in option(config, "operator_player") or ())
     if not players and not bundled:
         raise pytest.UsageError(
             "no test player: give one that the operator knows with --operator-player=ID[:SESSION[:CURRENCY]]"
@@ -123,7 +127,7 @@ def read_settings(config: pytest.Config) -> Settings:
     report = option(config, "operator_report")
     return Settings(
         target=target,
-        endpoint=None if bundled else _endpoint(target),
+        endpoint=None if bundled else endpoint_of(target),
         variant=target.partition(":")[2] or None if bundled else None,
         profile=profile,
         key=key,
@@ -143,27 +147,45 @@ def read_settings(config: pytest.Config) -> Settings:
     )
 
 
-def _profile(name: str) -> Profile:
+def profile_of(name: str) -> Profile:
+    """A bundled profile by name, or one's own by path.
+
+    Raises:
+        pytest.UsageError: See `load_profile`.
+    """
     try:
         return load_profile(name)
     except ProfileError as error:
         raise pytest.UsageError(f"--operator-profile: {error}") from None
 
 
-def _key(config: pytest.Config) -> tuple[SigningKey, str]:
-    where = option(config, "operator_key")
+def key_of(where: str | None, directory: Path) -> tuple[SigningKey, str]:
+    """The key that signs, and where it is from.
+
+    Args:
+        where: A file, ``env:NAME``, or None or empty for the test key, which is made if missing.
+        directory: Where the run was started: files are found from there, the test key below it.
+
+    Raises:
+        pytest.UsageError: It can't be used.
+    """
     try:
-        if where is None or where == "":
-            path = key_in(Path(config.invocation_params.dir) / STATE_DIRECTORY)
+        if not where:
+            path = key_in(directory / STATE_DIRECTORY)
             return load_key(str(path)), f"{STATE_DIRECTORY}/{path.name} (made here; hand its .pub.pem to the operator)"
         if not where.startswith("env:"):
-            return load_key(str(Path(config.invocation_params.dir) / where)), where
+            return load_key(str(directory / where)), where
         return load_key(where), where
     except SigningKeyError as error:
         raise pytest.UsageError(f"--operator-key: {error}") from None
 
 
-def _player(text: str) -> Player:
+def player_of(text: str) -> Player:
+    """A test player as ``ID[:SESSION[:CURRENCY]]``.
+
+    Raises:
+        pytest.UsageError: It has another form.
+    """
     player_id, _, rest = text.partition(":")
     session_id, _, currency = rest.partition(":")
     if not player_id:
@@ -173,7 +195,12 @@ def _player(text: str) -> Player:
     return Player(player_id, session_id or f"session-{player_id}", currency or None)
 
 
-def _endpoint(url: str) -> Endpoint:
+def endpoint_of(url: str) -> Endpoint:
+    """Where a base URL leads.
+
+    Raises:
+        pytest.UsageError: It is no base URL.
+    """
     try:
         return Endpoint.parse(url)
     except ValueError as error:

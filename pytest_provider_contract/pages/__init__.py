@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pytest_provider_contract.pages.marks import MARKS, PageKind
+from pytest_provider_contract.pages.marks import MARKS
+from pytest_provider_contract.pages.marks import PageKind as PageKind
 from pytest_provider_contract.transport import Reply
 
 HTTP_OK = 200
@@ -56,6 +57,8 @@ _BY_STATUS = {
     404: PageKind.NOT_FOUND,
     405: PageKind.METHOD,
     410: PageKind.NOT_FOUND,
+    401: PageKind.CREDENTIALS,
+    407: PageKind.CREDENTIALS,
     400: PageKind.VALIDATION,
     415: PageKind.VALIDATION,
     422: PageKind.VALIDATION,
@@ -112,25 +115,29 @@ def recognise(reply: Reply) -> Page | None:
     text = html.unescape(reply.body[:_READ].decode("utf-8", "replace")).strip()
     if 300 <= reply.status < 400 and (location := reply.header("location")):  # noqa: PLR2004 - HTTP's redirects
         kind = PageKind.LOGIN if _is_login(location) else PageKind.REDIRECT
-        return Page(kind, location=printable(location), note=f"HTTP {reply.status} to {printable(location)}")
+        return Page(kind, location=printable(location), note=f"it leads to {printable(location)}")
     if mark := next((m for m in MARKS if m.fits(reply, text)), None):
         return Page(mark.kind, mark.maker, mark.note or _title(text), _reference(reply, text), _caller(reply, text))
     if document is not None:
         return _framework(reply.status, document)
     if _LOGIN_FORM.search(text):
         return Page(PageKind.LOGIN, note=_title(text))
-    kind = _BY_STATUS.get(reply.status, PageKind.CREDENTIALS if reply.status in (401, 407) else PageKind.OTHER)
     if reply.status == HTTP_OK and not _is_html(reply, text):  # JSON of another form, or a bare text
         return None
-    return Page(kind, note=_title(text) or f"HTTP {reply.status}")
+    return Page(kind_by_status(reply.status), note=_title(text))
+
+
+def kind_by_status(status: int) -> PageKind:
+    """What a page means by its HTTP status alone."""
+    return _BY_STATUS.get(status, PageKind.OTHER)
 
 
 def _framework(status: int, document: Mapping[str, object]) -> Page | None:
     """The JSON that web frameworks answer with by themselves, told by its keys."""
-    kind = _BY_STATUS.get(status)
+    kind = kind_by_status(status)
     maker = next((maker for maker, fits in _FRAMEWORKS if fits(document)), None)
-    # A wallet's own code may refuse with 403.
-    if kind is None or kind is PageKind.BLOCKED or maker is None:
+    # A wallet's own code may refuse with 403, or with a status of few uses.
+    if kind in (PageKind.OTHER, PageKind.BLOCKED) or maker is None:
         return None
     words = (document.get(key) for key in ("message", "detail", "title", "error"))
     return Page(kind, maker, next((printable(word) for word in words if isinstance(word, str)), ""))
