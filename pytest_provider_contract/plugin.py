@@ -133,6 +133,12 @@ def ledger(operator: Operator) -> Ledger:
 
 
 @pytest.fixture
+def contract_first_look(pytestconfig: pytest.Config) -> Callable[[], None]:
+    """What the bundled suite's one test fails with when there is no wallet to play it at."""
+    return _session(pytestconfig).first_look
+
+
+@pytest.fixture
 def contract_check(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[SuiteCheck]:
     """What the bundled suite's tests play scenarios with."""
     with _session(pytestconfig).check(request.node) as check:

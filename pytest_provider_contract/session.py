@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shlex
-import socket
 import sys
 import tempfile
 import time
@@ -28,6 +27,9 @@ from pytest_provider_contract.finding import ContractViolation, render
 from pytest_provider_contract.generate import draw_until
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.operator import Operator
+from pytest_provider_contract.preflight.checkup import Checkup, Item, Outcome, SenselessError
+from pytest_provider_contract.preflight.examine import Target, examine
+from pytest_provider_contract.preflight.reach import reach
 from pytest_provider_contract.progress import Progress
 from pytest_provider_contract.redaction import address
 from pytest_provider_contract.reference.accounts import Account
@@ -66,7 +68,6 @@ CHAPTER_FILES = (
     "memory",
 )
 _WORKER_INPUT = "provider_contract"
-_CONNECT_S = 5.0
 _STARTING_S = 30.0
 _ACCOUNTS = 4
 _BALANCE = 10**10
@@ -168,6 +169,7 @@ class Session:
         self._resources = resources
         self._run: ContractRun | None = None
         self._spent_s = 0.0
+        self._checkup: Checkup | None = None
         self._lock = self._worker_lock() if self._is_worker else None
 
     # -- start and end ------------------------------------------------------------------------------
@@ -188,15 +190,42 @@ class Session:
                 settings = _told_by_controller(settings, worker_input)
             elif settings.bundled:
                 settings = _start_bundled(settings, resources)
-            else:
-                _reach(settings)
             session = cls(config, settings, resources)
             session._add_suite()
+            if worker_input is None:
+                session._look_first()
             session._spent_s = time.monotonic() - begun_s
         except BaseException:
             resources.close()
             raise
         return session
+
+    def _look_first(self) -> None:
+        """Find out whether testing makes sense; where it does not, one test takes the suite's place.
+
+        Raises:
+            pytest.UsageError: The options name no wallet.
+        """
+        s = self.settings
+        assert s.endpoint is not None  # noqa: S101 - start() has set it
+        if not self.with_suite:
+            if not s.bundled:
+                _refuse_wrong_use(s, reach(s.endpoint).items[-1])
+            return
+        if self.config.option.collectonly:
+            return
+        self._checkup = examine(
+            Target(s.endpoint, s.profile, s.key, s.players, s.rate, s.max_stake, narrow=s.rules is not None)
+        )
+        self.results.exercised.update(self._checkup.good)
+        for item in self._checkup.notices:
+            self.results.advisories.setdefault(item.rule, {"count": 1, "evidence": item.said})
+        if (stop := self._checkup.stop) is not None:
+            _refuse_wrong_use(s, stop)
+            self.results.findings.append(stop.finding().to_json())
+            # One test needs no workers; xdist has not looked at the option yet.
+            self.config.option.dist = "no"
+            self.config.args[:] = [str(SUITE / "preflight.py")]
 
     @property
     def _is_worker(self) -> bool:
@@ -305,7 +334,7 @@ class Session:
 
     def _deselect(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         wanted = self.settings.rules or frozenset()
-        out = [item for item in items if item.path.parent == SUITE and not wanted & set(_rules_of(item))]
+        out = [item for item in items if (rules := _rules_of(item)) and not wanted & set(rules)]
         if out and self.settings.replay is None:
             config.hook.pytest_deselected(items=out)
             items[:] = [item for item in items if item not in out]
@@ -333,6 +362,15 @@ class Session:
             raise NotTestedError(f"the operator can't be asked any more: {self.run.results.gone}")
         with self._turn():
             yield SuiteCheck(self.run, rules, self._progress())
+
+    def first_look(self) -> None:
+        """Fail with what the first look found.
+
+        Raises:
+            SenselessError: Going on would be senseless.
+        """
+        if self._checkup is not None and self._checkup.stop is not None:
+            raise SenselessError(self._checkup.stop)
 
     @contextmanager
     def operator(self, label: str) -> Iterator[Operator]:
@@ -394,6 +432,8 @@ class Session:
         ]
         if s.endpoint and s.endpoint.scheme == "http" and not s.endpoint.is_loopback:
             lines.append("  WARNING: plain http; session ids and bodies can be read on the way")
+        if self._checkup is not None:
+            lines.append(f"  first look: {self._checkup.verdict}, {self._checkup.summary}")
         return lines
 
     @pytest.hookimpl(wrapper=True)
@@ -405,6 +445,8 @@ class Session:
         error = call.excinfo.value if call.excinfo else None
         if isinstance(error, ContractViolation):
             report.longrepr = self._tell(error, item.nodeid)
+        elif isinstance(error, SenselessError):
+            report.longrepr = "\n".join(error.item.lines())
         elif isinstance(error, NotTestedError):
             report.longrepr = f"not tested: {error}"
         elif isinstance(error, OperatorGoneError) and item.path.parent == SUITE:
@@ -486,6 +528,8 @@ class Session:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _refuse_green(self, session: pytest.Session) -> None:
+        if self._checkup is not None and self._checkup.stop is not None:
+            self.problems.append(f"nothing was tested: {self._checkup.stop.sentence()}")
         if self.with_suite and self.selected and not session.config.option.collectonly:
             verdict = self.verdict()
             late = [
@@ -510,7 +554,16 @@ class Session:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the closing table."""
-        if self._is_worker or not self.selected or self.config.option.collectonly:
+        if self._is_worker or self.config.option.collectonly:
+            return
+        if self._checkup is not None and self._checkup.notices:
+            terminalreporter.section("first look")
+            for item in self._checkup.notices:
+                for line in item.lines():
+                    terminalreporter.write_line(line)
+        if not self.selected:
+            for problem in self.problems:
+                terminalreporter.write_line(f"FAILED: {problem}", red=True)
             return
         if self.with_suite or self.results.findings:
             terminalreporter.section("provider contract")
@@ -618,12 +671,6 @@ def _start_bundled(settings: Settings, resources: ExitStack) -> Settings:
     return replace(settings, endpoint=Endpoint.parse(operator.url), players=players, rewards=rewards)
 
 
-def _reach(settings: Settings) -> None:
-    endpoint = settings.endpoint
-    assert endpoint is not None  # noqa: S101 - read_settings() has parsed it
-    try:
-        socket.create_connection((endpoint.host, endpoint.port), timeout=_CONNECT_S).close()
-    except (OSError, UnicodeError) as error:
-        raise pytest.UsageError(
-            f"--operator-url={settings.target}: {endpoint.host} port {endpoint.port} can't be reached: {error}"
-        ) from None
+def _refuse_wrong_use(settings: Settings, item: Item) -> None:
+    if item.outcome is Outcome.STOP and item.wrong_use:
+        raise pytest.UsageError(f"--operator-url={settings.target}: {item.sentence()}")

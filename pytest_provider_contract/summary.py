@@ -97,6 +97,8 @@ def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
         )
     lines.append("left on the players' accounts: " + ("; ".join(results.left) or "nothing"))
     for id_, evidence in sorted(results.advisories.items()):
+        if RULES[id_].part == "preflight":
+            continue  # the first look tells its own in full
         lines.append(f"advisory  {id_} SHOULD  {RULES[id_].text}  ({evidence['count']} times; {evidence['evidence']})")
     grouped: dict[str, list[str]] = {}
     for id_, reason in verdict.reasons.items():

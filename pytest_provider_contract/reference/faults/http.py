@@ -209,7 +209,7 @@ class Http500OnRollbackOfUnknown(Gateway):
         return super()._status(request, reply)
 
 
-@fault("http-302-on-balance", "REPLY-01")
+@fault("http-302-on-balance", "PREFLIGHT-12", "REPLY-01")
 class Http302OnBalance(Gateway):
     """A balance gets HTTP 302 to a page for logging in, as behind an admin's guard."""
 
