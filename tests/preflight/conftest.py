@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from looking import ALICE, BOB, PROFILE, Look
 
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.preflight.checkup import Checkup
 from pytest_provider_contract.preflight.examine import Target, examine
-from pytest_provider_contract.profile import load_profile
 from pytest_provider_contract.signing import SigningKey, generate_key
 from pytest_provider_contract.transport import Endpoint
-
-PROFILE = load_profile("155io")
-ALICE = Player("alice", "s-alice", "EUR")
-BOB = Player("bob", "s-bob", "EUR")
-
-Look = Callable[..., Checkup]
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from conftest import ALICE, BOB, PROFILE, Look
+from looking import ALICE, BOB, PROFILE, Look
 from small_wallet import HTML, JSON, Request, Response, Wallet, serving
 
 from pytest_provider_contract.history import Player

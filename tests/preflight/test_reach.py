@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import Look
+from looking import Look
 from small_wallet import Wallet, serving
 
 from pytest_provider_contract.preflight.checkup import Item, Outcome, Who
