@@ -34,6 +34,9 @@ _OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("effort", "NAME", "quick (15 s), standard (60 s, the default) or certify (5 min)"),
     ("report", "DIR", "where failures are written; default .provider-contract/"),
     ("replay", "FILE", "run one recorded failure again, with fresh ids and signatures"),
+    ("certificate", "FILE", "write a signed certificate of a certify run that leaves nothing out and holds"),
+    ("certify-key", "FILE|env:NAME", "PEM private key that signs the certificate; never the key of the callbacks"),
+    ("certificate-days", "N", "how many days the certificate holds; default 180"),
     ("seed", "N", "seed of everything that is drawn; printed in the header"),
 )
 _LISTS: tuple[tuple[str, str, str], ...] = (

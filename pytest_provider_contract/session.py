@@ -22,6 +22,8 @@ from filelock import FileLock
 from pytest_provider_contract import __version__
 from pytest_provider_contract.artifacts import read_replay, write_artifacts
 from pytest_provider_contract.callbacks import encode
+from pytest_provider_contract.certificate import CertificateError, obstacles, remove_stale
+from pytest_provider_contract.certifying import Certifier
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.finding import ContractViolation, render
 from pytest_provider_contract.generate import draw_until
@@ -38,7 +40,7 @@ from pytest_provider_contract.reporting import Report, build_report, write_repor
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.run import ContractRun, NotTestedError, Results, Stage
 from pytest_provider_contract.scenario import Scenario, ScenarioError
-from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, read_settings
+from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, certificate_path, read_settings
 from pytest_provider_contract.signing import SigningKey
 from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.summary import Verdict, judge_rules, table
@@ -171,6 +173,7 @@ class Session:
         self._spent_s = 0.0
         self._checkup: Checkup | None = None
         self._lock = self._worker_lock() if self._is_worker else None
+        self._certifier = Certifier(settings) if settings.certification else None
 
     # -- start and end ------------------------------------------------------------------------------
 
@@ -182,9 +185,12 @@ class Session:
             pytest.UsageError: See `read_settings`; also an operator that can't be reached.
         """
         begun_s = time.monotonic() - _startup_s()
-        settings = read_settings(config)
-        resources = ExitStack()
         worker_input = getattr(config, "workerinput", None)
+        if worker_input is None:
+            _remove_stale_certificate(config)
+        settings = read_settings(config)
+        _require_certifiable(config, settings)
+        resources = ExitStack()
         try:
             if worker_input is not None:
                 settings = _told_by_controller(settings, worker_input)
@@ -240,11 +246,15 @@ class Session:
         """This process's run."""
         if self._run is None:
             self._run = ContractRun(self.settings, spent_s=self._spent_s)
+            if self._certifier is not None:
+                self._certifier.watch(self._run.client)
         return self._run
 
     def pytest_unconfigure(self) -> None:
         """Stop the bundled operator."""
         self._resources.close()
+        if self._certifier is not None:
+            self._certifier.abandon()
 
     # -- xdist ----------------------------------------------------------------------------------------
 
@@ -323,12 +333,18 @@ class Session:
             )
         if self.settings.rules is not None:
             self._deselect(config, items)
+        collected = {item for item in items if item.path.parent == SUITE}
         for item in items:
             # For -k, with a hyphen as the catalogue writes it or an underscore as Python does.
             for rule in _rules_of(item):
                 item.extra_keyword_matches.update((rule, rule.replace("-", "_")))
         try:
-            return (yield)
+            result = yield
+            if self._certifier is not None and not (whole and collected <= set(items)):
+                raise pytest.UsageError(
+                    "--operator-certificate needs the whole contract: leave out -k, -m, --deselect, --lf and paths"
+                )
+            return result
         finally:
             self.selected = {rule for item in items for rule in _rules_of(item)}
 
@@ -430,6 +446,9 @@ class Session:
             f"  key {s.key.fingerprint} from {s.key_source}" if s.key else "  UNSIGNED: signatures are switched off",
             "  players " + ", ".join(p.player_id for p in s.players),
         ]
+        if s.certification and s.certification.key:
+            key = s.certification.key
+            lines.append(f"  certificate {s.certification.path}, signed by {key.fingerprint} ({key.algorithm})")
         if s.endpoint and s.endpoint.scheme == "http" and not s.endpoint.is_loopback:
             lines.append("  WARNING: plain http; session ids and bodies can be read on the way")
         if self._checkup is not None:
@@ -505,7 +524,17 @@ class Session:
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 self._refuse_green(session)
             self._report(session)
+            if self._certifier is not None:
+                self._certify(session, self._certifier)
         return result
+
+    def _certify(self, session: pytest.Session, certifier: Certifier) -> None:
+        green = session.exitstatus == pytest.ExitCode.OK
+        certifier.conclude(
+            self.report, [] if green else ["A test outside the contract failed, or the run was stopped."]
+        )
+        if certifier.reasons and green:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _report(self, session: pytest.Session) -> None:
         if self.config.option.collectonly or not (self.results.findings or (self.with_suite and self.selected)):
@@ -571,6 +600,9 @@ class Session:
                 terminalreporter.write_line(line)
         for problem in self.problems:
             terminalreporter.write_line(f"FAILED: {problem}", red=True)
+        if self._certifier is not None:
+            for line in self._certifier.tell():
+                terminalreporter.write_line(line, red=bool(self._certifier.reasons))
 
     def _progress(self) -> Progress:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -634,6 +666,33 @@ def _relative(path: Path, here: Path) -> Path:
 def _group(config: pytest.Config, players: tuple[Player, ...]) -> int:
     worker = getattr(config, "workerinput", {}).get("workerid", "gw0")
     return int(worker.removeprefix("gw") or 0) % max(1, len(players) // 2)
+
+
+def _remove_stale_certificate(config: pytest.Config) -> None:
+    path = certificate_path(config)
+    if path is not None:
+        try:
+            remove_stale(path)
+        except CertificateError as error:
+            raise pytest.UsageError(f"--operator-certificate: {error}") from None
+
+
+def _require_certifiable(config: pytest.Config, settings: Settings) -> None:
+    """Refuse a run at once whose options keep it from being certified.
+
+    Raises:
+        pytest.UsageError: It names every one of them.
+    """
+    if settings.certification is None:
+        return
+    found = obstacles(settings)
+    if config.getoption("dist", "no") != "no":
+        # One transcript holds every callback in the order of sending.
+        found.append("-n plays with several processes, leave it out")
+    if config.option.collectonly:
+        found.append("--collect-only plays nothing")
+    if found:
+        raise pytest.UsageError("--operator-certificate can't be issued: " + "; ".join(found))
 
 
 def _told_by_controller(settings: Settings, worker_input: Mapping[str, Any]) -> Settings:

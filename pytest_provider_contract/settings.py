@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_provider_contract.dsse import CertificationKey, load_certification_key
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.profile import Profile, ProfileError, load_profile
 from pytest_provider_contract.rules import Need, select
@@ -16,6 +17,8 @@ from pytest_provider_contract.signing import SigningKey, SigningKeyError, key_in
 from pytest_provider_contract.transport import Endpoint
 
 STATE_DIRECTORY = ".provider-contract"
+CERTIFICATE_DAYS = 180
+_MOST_DAYS = 3660
 _CURRENCY_LETTERS = 3
 
 
@@ -31,6 +34,21 @@ class Effort:
 
 
 EFFORTS = {effort.name: effort for effort in (Effort("quick", 13), Effort("standard", 57), Effort("certify", 295))}
+
+
+@dataclass(frozen=True, slots=True)
+class Certification:
+    """What ``--operator-certificate`` asks for.
+
+    Attributes:
+        path: Where the certificate is to be written.
+        key: Signs it; None when no key was given.
+        days: How long it is to hold.
+    """
+
+    path: Path
+    key: CertificationKey | None
+    days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,7 @@ class Settings:
         report: Whether reports were asked for.
         replay: A recorded failure to run instead of the suite, or None.
         seed: Seed of everything that is drawn.
+        certification: What certificate is asked for, or None.
     """
 
     target: str
@@ -76,6 +95,7 @@ class Settings:
     report: bool
     replay: Path | None
     seed: int
+    certification: Certification | None = None
 
     @property
     def bundled(self) -> bool:
@@ -144,6 +164,7 @@ def read_settings(config: pytest.Config) -> Settings:
         report=bool(report),
         replay=_existing(config, replay) if replay else None,
         seed=_seed(config),
+        certification=_certification(config),
     )
 
 
@@ -173,11 +194,35 @@ def key_of(where: str | None, directory: Path) -> tuple[SigningKey, str]:
         if not where:
             path = key_in(directory / STATE_DIRECTORY)
             return load_key(str(path)), f"{STATE_DIRECTORY}/{path.name} (made here; hand its .pub.pem to the operator)"
-        if not where.startswith("env:"):
-            return load_key(str(directory / where)), where
-        return load_key(where), where
+        return load_key(_from(directory, where)), where
     except SigningKeyError as error:
         raise pytest.UsageError(f"--operator-key: {error}") from None
+
+
+def certificate_path(config: pytest.Config) -> Path | None:
+    """Where a certificate is asked for, or None."""
+    path = option(config, "operator_certificate")
+    return Path(config.invocation_params.dir) / path if path else None
+
+
+def _certification(config: pytest.Config) -> Certification | None:
+    path = certificate_path(config)
+    if path is None:
+        return None
+    where = option(config, "operator_certify_key")
+    days = _positive(config, "operator_certificate_days", int) or CERTIFICATE_DAYS
+    if days > _MOST_DAYS:
+        raise pytest.UsageError(f"--operator-certificate-days={days}: give at most {_MOST_DAYS}")
+    here = Path(config.invocation_params.dir)
+    try:
+        key = load_certification_key(_from(here, where), "--operator-certify-key") if where else None
+    except SigningKeyError as error:
+        raise pytest.UsageError(f"--operator-certify-key: {error}") from None
+    return Certification(path, key, days)
+
+
+def _from(directory: Path, where: str) -> str:
+    return where if where.startswith("env:") else str(directory / where)
 
 
 def player_of(text: str) -> Player:

@@ -16,6 +16,7 @@ from pytest_provider_contract import __version__
 # Name of the command -> module of this package, in the order of the help.
 COMMANDS: Mapping[str, str] = {
     "doctor": "doctor",
+    "verify": "verify",
     "keygen": "keygen",
     "replay": "replay",
     "rules": "rules",
