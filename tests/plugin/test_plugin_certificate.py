@@ -32,7 +32,7 @@ def certify(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs pytest with a certificate asked for, in this process, an old certificate lying there."""
     for name in ("CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setitem(EFFORTS, "certify", Effort("certify", 1.0))
+    monkeypatch.setitem(EFFORTS, "certify", Effort("certify", EFFORTS["quick"].total_s))
     monkeypatch.setitem(contract_run_module._MEMORY_S, "certify", 0.5)
     monkeypatch.chdir(pytester.path)
     (pytester.path / "pytest.ini").write_text(STRICT_INI, encoding="utf-8")
