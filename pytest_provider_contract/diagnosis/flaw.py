@@ -1,0 +1,178 @@
+"""What all flaws have in common: a flaw is the right ledger with one decision made wrongly.
+
+A flaw overrides the decision it is about and leaves everything else to `Ledger`. What it answers
+on its own account it marks with `FLAWED`, so that a mere allowance of the contract, such as an
+operator's own limit, can be told from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.checks import Answer
+from pytest_provider_contract.diagnosis.cause import Cause
+from pytest_provider_contract.diagnosis.record import Record
+from pytest_provider_contract.history import Defect, Exchange
+from pytest_provider_contract.ledger import BetRecord, Branch, Fate, Ledger, State
+from pytest_provider_contract.profile import Kind, Status
+
+FLAWED = "flawed"
+_CONTENT = ("player", "reference", "round", "game", "amount", "currency", "free", "reward")
+
+
+class Flaw(Ledger):
+    """The right ledger with one flaw; a subclass overrides the decision that is wrong.
+
+    Attributes:
+        cause: What the flaw says about the operator.
+    """
+
+    cause: ClassVar[Cause]
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """The forms of this flaw worth trying on a record, the plainest first."""
+        yield cls.of(record)
+
+    @classmethod
+    def of(cls, record: Record, **parameters: Any) -> Flaw:
+        """This flaw for the players and choices of a record."""
+        right = record.ledger
+        return cls(right.currencies, right.rewards, right.either, **parameters)
+
+    @property
+    def diagnosis(self) -> Cause:
+        """The cause, in the form that its parameters give it."""
+        return self.cause
+
+    def again(self, record: Record) -> Flaw:
+        """The same flaw, with the same parameters, for another record."""
+        right = record.ledger
+        return replace(self, currencies=right.currencies, rewards=right.rewards, either=right.either)
+
+    def read(self, exchange: Exchange) -> tuple[Callback, Defect | None]:
+        """The callback as the flawed wallet reads it, and what it finds wrong with it."""
+        return exchange.callback, exchange.defect
+
+    def openings(self, told: State) -> Iterable[State]:
+        """What the wallet may have held when it told its first balances."""
+        yield told
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:  # noqa: ARG002
+        """The state after an answer; a flaw that remembers something notes it here."""
+        return branch.state
+
+
+_F = TypeVar("_F", bound=type[Flaw])
+
+CATALOGUE: list[type[Flaw]] = []
+
+
+def flaw(id_: str, text: str, remedy: str, source: str) -> Callable[[_F], _F]:
+    """Adds a class to the catalogue; common flaws stand before rare ones in their file.
+
+    Args:
+        id_: The cause's id; several forms of one cause may share it.
+        text: What is wrong.
+        remedy: What to do instead.
+        source: T, D, O or I.
+    """
+
+    def register(cls: _F) -> _F:
+        cls.cause = Cause(id_, text, remedy, source)
+        made = dataclass(frozen=True)(cls)
+        CATALOGUE.append(made)
+        return made
+
+    return register
+
+
+# -- what flaws are written with ------------------------------------------------------------------
+
+
+def gives(state: State, callback: Callback, *statuses: Status) -> Branch:
+    """A flawed answer that reports the balance of the state it leads to."""
+    balances = frozenset({state.balances[callback.player_id]}) if callback.player_id in state.balances else None
+    return Branch(frozenset(statuses), state, FLAWED, balances)
+
+
+def refuses(state: State, callback: Callback) -> Branch:
+    """A flawed error that moves nothing."""
+    return gives(state, callback, *(set(Status) - {Status.SUCCESS}))
+
+
+def moves(branch: Branch, callback: Callback, delta: int, player_id: str | None = None) -> Branch:
+    """A branch that moves some money more than it should."""
+    state = branch.state.moved(player_id or callback.player_id, delta)
+    return replace(branch, state=state, rule=FLAWED, balances=frozenset({state.balances[callback.player_id]}))
+
+
+def tells(branch: Branch, *balances: int) -> Branch:
+    """A branch that reports other balances than it should."""
+    return replace(branch, rule=FLAWED, balances=frozenset(balances))
+
+
+def succeeds(branch: Branch) -> bool:
+    """Whether a branch answers SUCCESS."""
+    return Status.SUCCESS in branch.statuses
+
+
+def delta(before: State, branch: Branch, player_id: str) -> int:
+    """Minor units that a branch moves on a player's account."""
+    return branch.state.balances[player_id] - before.balances[player_id]
+
+
+def part(record: BetRecord, name: str) -> Any:
+    """One field of the content that a bet came with."""
+    return record.content[_CONTENT.index(name)] if record.content else None
+
+
+def named_bet(state: State, callback: Callback) -> BetRecord | None:
+    """The player's own bet that a win or rollback names, if it has arrived."""
+    bet = state.bets.get(callback.reference_id or "")
+    return bet if bet is not None and bet.content is not None and bet.player_id == callback.player_id else None
+
+
+def bets_of(state: State, player_id: str, *fates: Fate, round_id: object = None) -> list[tuple[str, BetRecord]]:
+    """A player's bets in the order of their arrival, with their transactionIds."""
+    wanted = fates or tuple(Fate)
+    return [
+        (id_, bet)
+        for id_, bet in state.bets.items()
+        if bet.content is not None and bet.player_id == player_id and bet.fate in wanted
+        if round_id is None or part(bet, "round") == round_id
+    ]
+
+
+def accepted(state: State, callback: Callback) -> list[tuple[str, BetRecord]]:
+    """The player's bets that were accepted, whatever became of them."""
+    return bets_of(state, callback.player_id, Fate.OPEN, Fate.SETTLED, Fate.REFUNDED)
+
+
+def only(kind: Kind, callback: Callback, defect: Defect | None) -> bool:
+    """Whether a callback is a correct one of a kind."""
+    return callback.kind is kind and defect is None
+
+
+def observed(record: Record, kind: Kind) -> Iterator[tuple[int, int]]:
+    """How far the money moved at the answer that the contract does not explain.
+
+    Yields:
+        Minor units that should have moved, and those that did, by one of the states before.
+    """
+    exchange, answer, states = record.breach()
+    if exchange is None or answer is None or answer.balance is None or exchange.kind is not kind:
+        return
+    for state in states:
+        for branch in record.ledger.branches(state, exchange.callback, exchange.defect):
+            player = exchange.callback.player_id
+            if answer.status in branch.statuses and player in state.balances:
+                yield delta(state, branch, player), answer.balance - state.balances[player]
+
+
+def each(candidates: Sequence[Flaw]) -> Iterator[Flaw]:
+    """Candidates without repetitions."""
+    yield from dict.fromkeys(candidates)

@@ -1,0 +1,573 @@
+"""Idempotency: by what bets and wins are recognised, for how long, and what a replay does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.checks import Answer
+from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, accepted, bets_of, flaw, gives, moves, part, refuses
+from pytest_provider_contract.diagnosis.record import Record
+from pytest_provider_contract.ledger import BetRecord, Branch, Fate, State, WinRecord
+from pytest_provider_contract.profile import Kind, Status
+
+_KEPT = (1, 2, 5, 10, 20, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1000)
+_ON_TRANSACTION_ID = "recognise bets by transactionId alone"
+_WINS_ON_TRANSACTION_ID = "recognise wins by transactionId alone"
+
+# -- by what a bet is recognised --------------------------------------------------------------------
+
+
+class _Anew(Flaw):
+    """Takes some replays of bets for new bets."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        if known is not None and known.content is not None and self._forgets(state, bet, known):
+            for branch in self._new_bet(state, bet):
+                yield replace(branch, rule=FLAWED) if branch.rule else branch
+            if known.fate in self._perhaps:
+                yield from super()._bet(state, bet)
+        else:
+            yield from super()._bet(state, bet)
+
+    # Fates of which the flaw says nothing.
+    _perhaps: frozenset[Fate] = frozenset({Fate.DECLINED, Fate.VOID})
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
+        raise NotImplementedError
+
+
+@flaw(
+    "bet-not-deduplicated",
+    "a replayed bet debits again: bets are recognised by requestId or timestamp, "
+    "which every retry has anew, or not at all",
+    _ON_TRANSACTION_ID,
+    "D",
+)
+class BetNotDeduplicated(_Anew):
+    """Every replay debits."""
+
+    _perhaps = frozenset({Fate.DECLINED, Fate.VOID, Fate.REFUNDED})
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return (
+            known.content is not None and part(known, "amount") == bet.amount and part(known, "round") == bet.round_id
+        )
+
+
+@flaw(
+    "settled-bet-forgotten",
+    "the transactionId of a settled bet is forgotten, so its replay debits again",
+    "keep transactionIds for ever",
+    "T",
+)
+class SettledBetForgotten(_Anew):
+    """A replay after the win debits."""
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return known.fate is Fate.SETTLED
+
+
+@flaw(
+    "refunded-bet-forgotten",
+    "the transactionId of a refunded bet is forgotten, so its replay places the bet again",
+    "keep transactionIds for ever",
+    "D",
+)
+class RefundedBetForgotten(_Anew):
+    """A replay after the rollback debits."""
+
+    _perhaps = frozenset({Fate.DECLINED})
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return known.fate is Fate.REFUNDED
+
+
+@flaw(
+    "bet-keyed-on-amount-too",
+    "a bet with a known transactionId and another amount is debited as another bet",
+    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
+    "D",
+)
+class BetKeyedOnAmountToo(_Anew):
+    """Another amount makes another bet."""
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return part(known, "amount") != bet.amount
+
+
+@flaw(
+    "bet-keyed-on-round-too",
+    "a bet with a known transactionId in another round is debited as another bet",
+    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
+    "D",
+)
+class BetKeyedOnRoundToo(_Anew):
+    """Another round makes another bet."""
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return part(known, "round") != bet.round_id
+
+
+@flaw(
+    "conflicting-bet-corrects-stake",
+    "a known bet with another amount debits, or gives back, the difference",
+    "a transaction never changes; answer DUPLICATE_TRANSACTION_ERROR",
+    "D",
+)
+class ConflictingBetCorrectsStake(Flaw):
+    """The difference moves."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        if known is not None and known.content is not None and known.fate is Fate.OPEN and known.amount != bet.amount:
+            yield moves(gives(state, bet, *Status), bet, known.amount - (bet.amount or 0))
+        else:
+            yield from super()._bet(state, bet)
+
+
+class _BetKey(Flaw):
+    """Takes a new bet for a replay of another one."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        same = [known for id_, known in accepted(state, bet) if id_ != bet.transaction_id and self._same(known, bet)]
+        if same and bet.transaction_id not in state.bets:
+            # The answer may tell the balance of the bet it takes for the original.
+            statuses = (Status.SUCCESS, Status.DUPLICATE)
+            balances = {
+                state.balances[bet.player_id],
+                *(known.reported for known in same if known.reported is not None),
+            }
+            yield replace(gives(state, bet, *statuses), balances=frozenset(balances))
+        else:
+            yield from super()._bet(state, bet)
+
+    def _same(self, known: BetRecord, bet: Callback) -> bool:
+        raise NotImplementedError
+
+
+@flaw(
+    "bet-keyed-on-round",
+    "a second bet of a round is taken for a retry of the first: bets are recognised by roundId",
+    _ON_TRANSACTION_ID,
+    "I",
+)
+class BetKeyedOnRound(_BetKey):
+    """The same round."""
+
+    def _same(self, known: BetRecord, bet: Callback) -> bool:
+        return bool(part(known, "round") == bet.round_id)
+
+
+@flaw(
+    "bet-keyed-on-round-and-amount", "a bet of the same round and amount is taken for a retry", _ON_TRANSACTION_ID, "I"
+)
+class BetKeyedOnRoundAndAmount(_BetKey):
+    """The same round and amount."""
+
+    def _same(self, known: BetRecord, bet: Callback) -> bool:
+        return (part(known, "round"), part(known, "amount")) == (bet.round_id, bet.amount)
+
+
+@flaw(
+    "bet-keyed-on-amount",
+    "a bet of the same player and amount is taken for a retry, whatever its round",
+    _ON_TRANSACTION_ID,
+    "I",
+)
+class BetKeyedOnAmount(_BetKey):
+    """The same amount."""
+
+    def _same(self, known: BetRecord, bet: Callback) -> bool:
+        return bool(part(known, "amount") == bet.amount)
+
+
+# -- what a replayed bet does -----------------------------------------------------------------------
+
+
+class _Replay(Flaw):
+    """Answers the replay of an accepted bet in another way."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        live = known is not None and known.content is not None and known.fate in (Fate.OPEN, Fate.SETTLED)
+        for branch in super()._bet(state, bet):
+            yield self._replayed(state, bet, branch) if live else branch
+
+    def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:
+        raise NotImplementedError
+
+
+@flaw(
+    "bet-replay-refused",
+    "the replay of an accepted bet gets an error, as if the bet had failed",
+    "answer SUCCESS or DUPLICATE_TRANSACTION_ERROR",
+    "D",
+)
+class BetReplayRefused(_Replay):
+    """An error that is no DUPLICATE."""
+
+    def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:  # noqa: ARG002
+        return replace(refuses(state, bet), statuses=refuses(state, bet).statuses - {Status.DUPLICATE})
+
+
+@flaw(
+    "bet-replay-checked-against-balance",
+    "the replay of an accepted bet is checked against the balance again",
+    "recognise the replay before looking at the funds",
+    "D",
+)
+class BetReplayCheckedAgainstBalance(_Replay):
+    """INSUFFICIENT_BALANCE_ERROR if the rest would not pay for it again."""
+
+    def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:
+        poor = (bet.amount or 0) > state.balances[bet.player_id]
+        return gives(state, bet, Status.INSUFFICIENT_BALANCE) if poor else branch
+
+
+@flaw(
+    "bet-replay-tells-second-debit",
+    "a replayed bet moves nothing but reports a balance as if it had been debited again",
+    "read the balance from the account instead of computing it",
+    "D",
+)
+class BetReplayTellsSecondDebit(_Replay):
+    """The balance less the amount."""
+
+    def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:
+        return replace(branch, rule=FLAWED, balances=frozenset({state.balances[bet.player_id] - (bet.amount or 0)}))
+
+
+# -- wins -------------------------------------------------------------------------------------------
+
+
+@flaw(
+    "win-not-deduplicated",
+    "a replayed win credits again: wins are recognised by requestId or not at all",
+    _WINS_ON_TRANSACTION_ID,
+    "T",
+)
+class WinNotDeduplicated(Flaw):
+    """Every replay credits."""
+
+    def _win(self, state: State, win: Callback) -> Iterator[Branch]:
+        known = state.wins.get(win.transaction_id or "")
+        if known is not None and known.credited and self._forgets(state, win, known):
+            yield replace(self._credited(state, win, FLAWED), rule=FLAWED)
+        else:
+            yield from super()._win(state, win)
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+        return known.amount == win.amount and known.reference_id == win.reference_id
+
+
+@flaw(
+    "win-keyed-on-content-too",
+    "a known win with another amount or bet is credited as another win",
+    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
+    "D",
+)
+class WinKeyedOnContentToo(WinNotDeduplicated):
+    """Other content makes another win."""
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+        return known.amount != win.amount or known.reference_id != win.reference_id
+
+
+@flaw(
+    "win-keyed-on-amount-too",
+    "a known win with another amount is credited as another win",
+    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
+    "D",
+)
+class WinKeyedOnAmountToo(WinNotDeduplicated):
+    """Another amount makes another win."""
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+        return known.amount != win.amount
+
+
+class _WinReplay(Flaw):
+    """Refuses some replays of credited wins."""
+
+    def _win(self, state: State, win: Callback) -> Iterator[Branch]:
+        known = state.wins.get(win.transaction_id or "")
+        if known is not None and known.credited and self._refuses(win):
+            yield refuses(state, win)
+        else:
+            yield from super()._win(state, win)
+
+    def _refuses(self, win: Callback) -> bool:  # noqa: ARG002
+        return True
+
+
+@flaw(
+    "win-replay-refused",
+    "the replay of a credited win gets an error, so the provider retries for ever",
+    "answer SUCCESS: what it asks for is done",
+    "T",
+)
+class WinReplayRefused(_WinReplay):
+    """An error for a replay."""
+
+
+@flaw(
+    "closing-win-replay-refused",
+    "the replay of the win that closed its round gets an error: the round is closed",
+    "recognise the replay before looking at the round",
+    "T",
+)
+class ClosingWinReplayRefused(_WinReplay):
+    """An error for a replay with roundClosed."""
+
+    def _refuses(self, win: Callback) -> bool:
+        return bool(win.round_closed)
+
+
+class _WinKey(Flaw):
+    """Takes a new win for a replay of another one."""
+
+    def _win(self, state: State, win: Callback) -> Iterator[Branch]:
+        same = [known for known in state.wins.values() if known.credited and self._same(known, win)]
+        if same and win.transaction_id not in state.wins:
+            balances = {
+                state.balances[win.player_id],
+                *(known.reported for known in same if known.reported is not None),
+            }
+            yield replace(gives(state, win, Status.SUCCESS, Status.DUPLICATE), balances=frozenset(balances))
+        else:
+            yield from super()._win(state, win)
+
+    def _same(self, known: WinRecord, win: Callback) -> bool:
+        raise NotImplementedError
+
+
+@flaw(
+    "win-keyed-on-round",
+    "the win of a round's second bet is taken for a retry: wins are recognised by roundId",
+    _WINS_ON_TRANSACTION_ID,
+    "T",
+)
+class WinKeyedOnRound(_WinKey):
+    """The same round."""
+
+    def _same(self, known: WinRecord, win: Callback) -> bool:
+        return known.content[2] == win.round_id
+
+
+@flaw("win-keyed-on-amount", "a win of the same player and amount is taken for a retry", _WINS_ON_TRANSACTION_ID, "T")
+class WinKeyedOnAmount(_WinKey):
+    """The same amount."""
+
+    def _same(self, known: WinRecord, win: Callback) -> bool:
+        return known.player_id == win.player_id and bool(win.amount) and known.amount == win.amount
+
+
+# -- a memory that fades ----------------------------------------------------------------------------
+
+
+def _newer(ids: Iterable[str], transaction_id: str | None) -> int:
+    """How many transactions came after one."""
+    order = list(ids)
+    return len(order) - 1 - order.index(transaction_id) if transaction_id in order else 0
+
+
+@flaw(
+    "old-bets-forgotten",
+    "only the newest bets are remembered, so the replay of an older one debits again",
+    "keep transactionIds for ever, not in a cache or a list of limited length",
+    "T",
+)
+class OldBetsForgotten(_Anew):
+    """So many are kept."""
+
+    kept: int = 1
+
+    _perhaps = frozenset(Fate)
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Lengths that lists commonly have, the longest first."""
+        count = sum(1 for exchange in record.exchanges if exchange.kind is Kind.BET)
+        for kept in reversed(_KEPT):
+            if kept < count:
+                yield cls.of(record, kept=kept)
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return _newer((id_ for id_, _ in accepted(state, bet)), bet.transaction_id) >= self.kept
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        live = known is not None and known.fate in (Fate.OPEN, Fate.SETTLED)
+        for branch in super()._bet(state, bet):
+            if not (live and branch.rule != FLAWED and known is not None and self._forgets(state, bet, known)):
+                yield branch
+
+
+@flaw(
+    "old-wins-forgotten",
+    "only the newest wins are remembered, so the replay of an older one credits again",
+    "keep transactionIds for ever, not in a cache or a list of limited length",
+    "T",
+)
+class OldWinsForgotten(WinNotDeduplicated):
+    """So many are kept."""
+
+    kept: int = 1
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Lengths that lists commonly have, the longest first."""
+        count = sum(1 for exchange in record.exchanges if exchange.kind is Kind.WIN)
+        for kept in reversed(_KEPT):
+            if kept < count:
+                yield cls.of(record, kept=kept)
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
+        own = (id_ for id_, other in state.wins.items() if other.player_id == known.player_id and other.credited)
+        return _newer(own, win.transaction_id) >= self.kept
+
+
+class _Timed(Flaw):
+    """Knows how long ago a transaction was first sent, in seconds."""
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes when a transaction was first heard of."""
+        state = super().after(before, branch, callback, answer)
+        subject = callback.reference_id if callback.kind is Kind.ROLLBACK else callback.transaction_id
+        if subject is None or any(note[0] == subject for note in _notes(before)):
+            return state
+        return state.with_notes(before.notes | {(subject, callback.timestamp)})
+
+    def _age_s(self, state: State, transaction_id: str | None, callback: Callback) -> float:
+        then = next((time for id_, time in _notes(state) if id_ == transaction_id), callback.timestamp)
+        return (datetime.fromisoformat(callback.timestamp) - datetime.fromisoformat(then)).total_seconds()
+
+
+def _notes(state: State) -> Iterator[tuple[Any, Any]]:
+    for note in state.notes:
+        if isinstance(note, tuple):
+            yield note
+
+
+_SECONDS = (60.0, 30.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2)
+
+
+@flaw(
+    "bets-forgotten-in-time",
+    "bets are remembered for a while only, so a late replay debits again",
+    "keep transactionIds for ever, not in a cache that expires",
+    "T",
+)
+class BetsForgottenInTime(_Timed, OldBetsForgotten):
+    """So many seconds are kept."""
+
+    for_s: float = 1.0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Times that caches commonly have, the longest first."""
+        for for_s in _SECONDS:
+            yield cls.of(record, for_s=for_s)
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return self._age_s(state, bet.transaction_id, bet) >= self.for_s
+
+
+@flaw(
+    "wins-forgotten-in-time",
+    "wins are remembered for a while only, so a late replay credits again",
+    "keep transactionIds for ever, not in a cache that expires",
+    "T",
+)
+class WinsForgottenInTime(_Timed, WinNotDeduplicated):
+    """So many seconds are kept."""
+
+    for_s: float = 1.0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Times that caches commonly have, the longest first."""
+        for for_s in _SECONDS:
+            yield cls.of(record, for_s=for_s)
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+        return self._age_s(state, win.transaction_id, win) >= self.for_s
+
+
+@flaw(
+    "tombstone-fades",
+    "a rollback before its bet is remembered for a while only, so a bet that arrives later debits",
+    "keep the tombstone for ever",
+    "I",
+)
+class TombstoneFades(_Timed):
+    """So many seconds are kept."""
+
+    for_s: float = 1.0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Times that caches commonly have, the longest first."""
+        for for_s in _SECONDS:
+            yield cls.of(record, for_s=for_s)
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        late = known is not None and known.content is None and known.promised_to(bet.player_id) is not None
+        if late and self._age_s(state, bet.transaction_id, bet) >= self.for_s:
+            for branch in self._new_bet(state, bet):
+                yield replace(branch, rule=FLAWED) if branch.rule else branch
+        else:
+            yield from super()._bet(state, bet)
+
+
+class _RecordedLate(_Timed):
+    """Keeps a transaction's record only some time after its money moved."""
+
+    late_s: float = 0.1
+
+    def _is_recorded(self, state: State, transaction_id: str | None, callback: Callback) -> bool:
+        return self._age_s(state, transaction_id, callback) >= self.late_s
+
+
+@flaw(
+    "bet-recorded-late",
+    "a bet is debited at once but recorded some time after the reply, so a quick retry debits again",
+    "record the bet and debit it in one database transaction, committed before the reply",
+    "D",
+)
+class BetRecordedLate(_RecordedLate):
+    """Unknown for a tenth of a second."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        live = known is not None and known.fate in (Fate.OPEN, Fate.SETTLED) and known.content is not None
+        if live and not self._is_recorded(state, bet.transaction_id, bet):
+            yield from self._new_bet(state, bet)
+        else:
+            yield from super()._bet(state, bet)
+
+    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        open_ids = {id_ for id_, _ in bets_of(state, rollback.player_id, Fate.OPEN)}
+        if rollback.reference_id in open_ids and not self._is_recorded(state, rollback.reference_id, rollback):
+            yield gives(state, rollback, *Status)
+        else:
+            yield from super()._rollback_cases(state, rollback)
+
+
+@flaw(
+    "win-recorded-late",
+    "a win is credited at once but recorded some time after the reply, so a quick retry credits again",
+    "record the win and credit it in one database transaction, committed before the reply",
+    "D",
+)
+class WinRecordedLate(_RecordedLate, WinNotDeduplicated):
+    """Unknown for a tenth of a second."""
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+        return not self._is_recorded(state, win.transaction_id, win)

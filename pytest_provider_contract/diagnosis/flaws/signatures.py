@@ -1,0 +1,430 @@
+"""Signatures: which forged ones are taken for good, and which good ones for forged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.diagnosis.cause import Cause
+from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, flaw
+from pytest_provider_contract.diagnosis.record import Record
+from pytest_provider_contract.history import Defect, Exchange
+from pytest_provider_contract.ledger import ERRORS, Branch, State
+from pytest_provider_contract.profile import Kind, Status
+from pytest_provider_contract.signing import Forgery
+
+_VERIFY = "verify RSA-SHA256 with PKCS#1 v1.5 over the raw body bytes, before anything else, on all four callbacks"
+
+# -- forged ones taken for good ---------------------------------------------------------------------
+
+
+class _Fooled(Flaw):
+    """Takes some forgeries for good signatures."""
+
+    forgeries: frozenset[Forgery] = frozenset(Forgery)
+
+    def read(self, exchange: Exchange) -> tuple[Callback, Defect | None]:
+        """The callback without its forged signature being noticed."""
+        callback, defect = super().read(exchange)
+        if defect is not None and defect.forgery is not None and self._is_fooled(callback, defect.forgery):
+            return callback, None
+        return callback, defect
+
+    def _is_fooled(self, callback: Callback, forgery: Forgery) -> bool:  # noqa: ARG002
+        return forgery in self.forgeries
+
+
+@flaw("signature-not-verified", "no signature is verified", _VERIFY, "T")
+class SignatureNotVerified(_Fooled):
+    """Every forgery passes."""
+
+
+@flaw("signature-not-verified-on-one-callback", "the signature is not verified", _VERIFY, "T")
+class SignatureNotVerifiedOnOneCallback(_Fooled):
+    """Every forgery passes on one callback."""
+
+    kind: Kind = Kind.BALANCE
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """The callbacks that were forged."""
+        for kind in dict.fromkeys(e.kind for e in record.exchanges if e.defect is not None and e.defect.forgery):
+            yield cls.of(record, kind=kind)
+
+    @property
+    def diagnosis(self) -> Cause:
+        """Says which callback it is."""
+        text = f"the signature of /{self.kind} is not verified"
+        return Cause(f"signature-not-verified-on-{self.kind}", text, self.cause.remedy, self.cause.source)
+
+    def _is_fooled(self, callback: Callback, forgery: Forgery) -> bool:
+        return callback.kind is self.kind and super()._is_fooled(callback, forgery)
+
+
+@flaw(
+    "missing-signature-accepted", "the signature is verified only if there is one", "refuse a callback without one", "D"
+)
+class MissingSignatureAccepted(_Fooled):
+    """No header, no check."""
+
+    forgeries = frozenset({Forgery.ABSENT})
+
+
+@flaw(
+    "missing-signature-accepted",
+    "a missing or empty signature is taken for a good one",
+    "refuse a callback without one",
+    "D",
+)
+class MissingOrEmptySignatureAccepted(_Fooled):
+    """No value, no check."""
+
+    forgeries = frozenset({Forgery.ABSENT, Forgery.EMPTY})
+
+
+@flaw("empty-signature-accepted", "an empty signature is taken for a good one", "refuse a callback without one", "D")
+class EmptySignatureAccepted(_Fooled):
+    """An empty header passes."""
+
+    forgeries = frozenset({Forgery.EMPTY})
+
+
+@flaw(
+    "undecodable-signature-accepted",
+    "a signature that can't be decoded is taken for a good one: the exception is swallowed",
+    "let every exception in verifying count as a bad signature",
+    "D",
+)
+class UndecodableSignatureAccepted(_Fooled):
+    """What is no base64 passes."""
+
+    forgeries = frozenset({Forgery.NOT_BASE64})
+
+
+@flaw(
+    "short-signature-accepted",
+    "a signature of the wrong length is taken for a good one: the exception is swallowed",
+    "let every exception in verifying count as a bad signature",
+    "D",
+)
+class ShortSignatureAccepted(_Fooled):
+    """What is cut passes."""
+
+    forgeries = frozenset({Forgery.TRUNCATED})
+
+
+@flaw(
+    "signature-only-looked-at", "a signature is decoded but not verified with the provider's public key", _VERIFY, "T"
+)
+class SignatureOnlyLookedAt(_Fooled):
+    """Whatever has the right length passes."""
+
+    forgeries = frozenset({Forgery.OTHER_KEY, Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.PSS, Forgery.SHA1})
+
+
+@flaw(
+    "signature-of-another-body-accepted",
+    "a signature that was good for another body is accepted",
+    "verify every request's own raw body; keep no verdicts",
+    "D",
+)
+class SignatureOfAnotherBodyAccepted(_Fooled):
+    """Any body goes with it."""
+
+    forgeries = frozenset({Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE})
+
+
+@flaw(
+    "signature-of-reserialised-body-accepted",
+    "a signature is verified over a body written anew, so other white space passes",
+    "verify the raw body bytes as they came",
+    "D",
+)
+class SignatureOfReserialisedBodyAccepted(_Fooled):
+    """White space does not count."""
+
+    forgeries = frozenset({Forgery.CHANGED_SPACE})
+
+
+@flaw(
+    "pss-signature-accepted", "signatures with PSS padding are accepted too", "allow PKCS#1 v1.5 with SHA-256 only", "D"
+)
+class PssSignatureAccepted(_Fooled):
+    """Another padding passes."""
+
+    forgeries = frozenset({Forgery.PSS})
+
+
+@flaw("sha1-signature-accepted", "signatures with SHA-1 are accepted too", "allow PKCS#1 v1.5 with SHA-256 only", "D")
+class Sha1SignatureAccepted(_Fooled):
+    """A weak digest passes."""
+
+    forgeries = frozenset({Forgery.SHA1})
+
+
+# -- the wrong reaction -----------------------------------------------------------------------------
+
+
+class _Forged(Flaw):
+    """Reacts to a forged callback in another way than with an error."""
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        if defect.forgery is not None and callback.player_id in state.balances:
+            yield from self._react(state, callback, defect)
+        else:
+            yield from super()._defective(state, callback, defect)
+
+    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        raise NotImplementedError
+
+
+@flaw(
+    "bad-signature-answered-success",
+    "a callback with a bad signature moves nothing but is answered with SUCCESS",
+    "answer with an error status",
+    "D",
+)
+class BadSignatureAnsweredSuccess(_Forged):
+    """SUCCESS, and nothing happens."""
+
+    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
+        yield Branch(frozenset({Status.SUCCESS}), state, FLAWED, None)
+
+
+@flaw(
+    "effect-before-verification",
+    "a callback is carried out first and its signature verified then, for the reply",
+    "verify the signature before anything else",
+    "D",
+)
+class EffectBeforeVerification(_Forged):
+    """An error, and the money has moved."""
+
+    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
+        for branch in self._correct(state, callback):
+            yield Branch(ERRORS, branch.state, FLAWED, None)
+
+
+@flaw(
+    "bad-signature-burns-transaction",
+    "a transactionId that came with a bad signature is refused when it comes with a good one",
+    "keep nothing of a callback whose signature is bad",
+    "D",
+)
+class BadSignatureBurnsTransaction(_Forged):
+    """The bad attempt is remembered."""
+
+    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
+        yield Branch(ERRORS, state.with_notes(state.notes | {callback.transaction_id}), FLAWED, None)
+
+    def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
+        if callback.transaction_id is not None and callback.transaction_id in state.notes:
+            yield Branch(ERRORS, state, FLAWED, None)
+        else:
+            yield from super()._known_player(state, callback)
+
+
+# -- good ones taken for forged ---------------------------------------------------------------------
+
+
+class _Refuses(Flaw):
+    """Refuses callbacks that are signed well, because of how they are written."""
+
+    def read(self, exchange: Exchange) -> tuple[Callback, Defect | None]:
+        """The callback with its good signature taken for a bad one."""
+        callback, defect = super().read(exchange)
+        if defect is None and self._mistakes(exchange):
+            return callback, Defect("SIG-06", "mistaken")
+        return callback, defect
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        if defect.kind == "mistaken":
+            yield Branch(ERRORS, state, FLAWED, None)
+        else:
+            yield from super()._defective(state, callback, defect)
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        raise NotImplementedError
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _spaced(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _raw(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _sorted(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+class _Reserialises(_Refuses):
+    """Verifies a body that is read and written again."""
+
+    writers: tuple[Callable[[object], bytes], ...]
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        with suppress(ValueError, RecursionError):
+            value = json.loads(exchange.body)
+            return all(write(value) != exchange.body for write in self.writers)
+        return False
+
+
+@flaw(
+    "body-reserialised",
+    "what is verified is the body read and written again, so other white space or escapes are refused",
+    "verify the raw body bytes as they came, before parsing",
+    "D",
+)
+class BodyReserialised(_Reserialises):
+    """As JSON libraries that write ASCII do."""
+
+    writers = (_compact, _spaced)
+
+
+@flaw(
+    "body-reserialised",
+    "what is verified is the body read and written again, so other white space or escapes are refused",
+    "verify the raw body bytes as they came, before parsing",
+    "D",
+)
+class BodyReserialisedRaw(_Reserialises):
+    """As JSON libraries that leave other scripts as they are do."""
+
+    writers = (_raw,)
+
+
+@flaw(
+    "body-reserialised",
+    "what is verified is the body read and written again with its keys sorted",
+    "verify the raw body bytes as they came, before parsing",
+    "D",
+)
+class BodyReserialisedSorted(_Reserialises):
+    """As JSON libraries that sort do."""
+
+    writers = (_sorted,)
+
+
+@flaw(
+    "body-stripped",
+    "white space around the body is stripped before it is verified",
+    "verify the raw body bytes as they came",
+    "D",
+)
+class BodyStripped(_Refuses):
+    """A newline at the end breaks it."""
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        return exchange.body != exchange.body.strip()
+
+
+@flaw(
+    "body-not-read-as-utf-8",
+    "the body is decoded in another encoding than UTF-8 before it is verified, so text in other scripts is refused",
+    "verify the raw body bytes, and read them as UTF-8",
+    "D",
+)
+class BodyNotReadAsUtf8(_Refuses):
+    """What is not ASCII breaks it."""
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        return not exchange.body.isascii()
+
+
+@flaw("key-order-expected", "a body whose keys come in another order is refused", "read the object by its keys", "D")
+class KeyOrderExpected(_Refuses):
+    """requestId must come first."""
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        with suppress(ValueError, RecursionError):
+            value = json.loads(exchange.body)
+            return isinstance(value, dict) and next(iter(value), None) != next(iter(exchange.callback.fields()))
+        return False
+
+
+@flaw(
+    "unknown-field-refused",
+    "a body with a field that the contract does not name is refused",
+    "ignore fields you do not know",
+    "D",
+)
+class UnknownFieldRefused(_Refuses):
+    """A field more breaks it."""
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        with suppress(ValueError, RecursionError):
+            value = json.loads(exchange.body)
+            return isinstance(value, dict) and len(value) > len(exchange.callback.fields())
+        return False
+
+
+@flaw(
+    "signature-header-case-sensitive",
+    "the signature header is looked up in one letter case only",
+    "compare header names without regard to case; proxies and HTTP/2 send them in lower case",
+    "D",
+)
+class SignatureHeaderCaseSensitive(_Refuses):
+    """In another case the header is not found."""
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        return any(
+            name.lower().endswith(b"signature") and name.isascii() and (name.islower() or name.isupper())
+            for name, _ in exchange.headers
+        )
+
+
+@flaw(
+    "every-signature-refused",
+    "every callback is refused, as if its signature were bad",
+    "register the public half of the key that signs, or give the key with --operator-key",
+    "T",
+)
+class EverySignatureRefused(_Refuses):
+    """Nothing passes."""
+
+    def _mistakes(self, exchange: Exchange) -> bool:  # noqa: ARG002
+        return True
+
+
+# -- requests that are malformed --------------------------------------------------------------------
+
+
+@flaw(
+    "malformed-answered-success",
+    "a body that is no JSON object is answered with SUCCESS",
+    "answer with UNKNOWN_ERROR",
+    "T",
+)
+class MalformedAnsweredSuccess(Flaw):
+    """SUCCESS for rubbish."""
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        if defect.kind == "unreadable":
+            yield Branch(frozenset({Status.SUCCESS}), state, FLAWED, None)
+        else:
+            yield from super()._defective(state, callback, defect)
+
+
+@flaw(
+    "conflict-not-told",
+    "a known transactionId with other content is answered as if it were a replay",
+    "compare the content with the original's and answer DUPLICATE_TRANSACTION_ERROR",
+    "D",
+)
+class ConflictNotTold(Flaw):
+    """The content is not compared."""
+
+    def branches(self, state: State, callback: Callback, defect: Defect | None = None) -> list[Branch]:
+        """Takes the advice not to tell a conflict for the only way."""
+        found = super().branches(state, callback, defect)
+        silent = [b for b in found if "IDEM-05" in b.advisory]
+        return [Branch(b.statuses, b.state, FLAWED, b.balances) for b in silent] or found

@@ -1,0 +1,93 @@
+"""What a diagnosis looks at: one recorded history and the right ledger it was judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pytest_provider_contract.checks import Answer, Violation, read_answer
+from pytest_provider_contract.history import Exchange
+from pytest_provider_contract.ledger import Branch, Ledger, State
+from pytest_provider_contract.profile import Kind, Profile, Status
+from pytest_provider_contract.provider import Performance
+
+_OWN_REASONS = frozenset({Status.BET_LIMIT, Status.UNKNOWN})
+
+
+@dataclass(frozen=True)
+class Record:
+    """One history to explain.
+
+    Attributes:
+        exchanges: What was sent and answered after the opening balances.
+        opening: What the wallet held before, as it told it.
+        ledger: The right ledger.
+        profile: The dialect of the replies.
+        insist: Whether a bet declined without a reason counts as unexplained.
+        strict: SHOULD rules that count as broken if they are not followed.
+    """
+
+    exchanges: tuple[Exchange, ...]
+    opening: State
+    ledger: Ledger
+    profile: Profile
+    insist: bool = False
+    strict: frozenset[str] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(
+        cls,
+        performance: Performance,
+        profile: Profile,
+        *,
+        insist: bool = False,
+        strict: frozenset[str] = frozenset(),
+    ) -> Record | None:
+        """The record of a performance; None if not even a balance could be read."""
+        if performance.ledger is None or performance.opening is None:
+            return None
+        steps = zip(performance.exchanges, performance.steps, strict=True)
+        played = tuple(exchange for exchange, step in steps if step >= 0)
+        return cls(played, performance.opening, performance.ledger, profile, insist, strict)
+
+    @cached_property
+    def answers(self) -> Sequence[Answer | Violation | None]:
+        """What each reply says; None for one that nobody waited for or that was lost."""
+        return [None if e.reply.idle else read_answer(e, self.profile) for e in self.exchanges]
+
+    def conforms(self, branch: Branch, exchange: Exchange) -> bool:
+        """Whether a branch of the right ledger may be called an explanation of this record."""
+        if branch.advisory & self.strict:
+            return False
+        own_reasons = branch.rule is None and branch.statuses <= _OWN_REASONS
+        return not (self.insist and exchange.kind is Kind.BET and own_reasons)
+
+    def breach(self) -> tuple[Exchange | None, Answer | None, list[State]]:
+        """The first answer that the right ledger does not explain, and the states before it."""
+        return self._breach
+
+    @cached_property
+    def _breach(self) -> tuple[Exchange | None, Answer | None, list[State]]:
+        states = [self.opening]
+        for exchange, answer in zip(self.exchanges, self.answers, strict=True):
+            branches = [
+                branch
+                for state in states
+                for branch in self.ledger.branches(state, exchange.callback, exchange.defect)
+                if self.conforms(branch, exchange)
+            ]
+            if isinstance(answer, Violation):
+                return exchange, None, states
+            following = [branch.state for branch in branches if answer is None or matches(branch, answer)]
+            if not following:
+                return exchange, answer, states
+            states = list(dict.fromkeys(following))
+        return None, None, states
+
+
+def matches(branch: Branch, answer: Answer) -> bool:
+    """Whether a branch gives an answer, status and balance."""
+    if answer.status not in branch.statuses:
+        return False
+    return branch.balances is None or answer.balance is None or answer.balance in branch.balances
