@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pytest_provider_contract.checks import Violation
-from pytest_provider_contract.diagnosis import likely_cause
+from pytest_provider_contract.diagnosis.cause import Cause, likely
 from pytest_provider_contract.evidence import Evidence, evidence_of, secrets_of
 from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.profile import Profile
@@ -30,7 +30,7 @@ class Finding:
         actual: What the operator did.
         http: HTTP status and milliseconds of the reply that showed it.
         sequence: The steps in words, the telling one last.
-        likely: The likely cause and its remedy, or None.
+        causes: The likely causes: one, several that the evidence leaves, or none that is known.
         scenario: The scenario as JSON.
         repeated: In how many tries it showed.
         tries: How often it was tried.
@@ -46,7 +46,7 @@ class Finding:
     actual: str
     http: str
     sequence: tuple[str, ...]
-    likely: str | None
+    causes: tuple[Cause, ...]
     scenario: dict[str, Any]
     repeated: int = 1
     tries: int = 1
@@ -57,13 +57,20 @@ class Finding:
     files: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, performance: Performance, profile: Profile, advisory: str | None = None) -> Finding:
+    def of(
+        cls,
+        performance: Performance,
+        profile: Profile,
+        advisory: str | None = None,
+        causes: tuple[Cause, ...] = (),
+    ) -> Finding:
         """The finding that a performance shows.
 
         Args:
             performance: One with a violation, or with the advisory.
             profile: The dialect it was played in.
             advisory: A SHOULD rule that counts as broken.
+            causes: What the diagnosis has found.
         """
         violation = performance.violation or Violation(advisory or "", "the rule to hold", "it does not")
         secrets = secrets_of(performance)
@@ -73,14 +80,20 @@ class Finding:
             actual=hidden(violation.actual, secrets),
             http=http_line(performance.exchanges[-1]),
             sequence=tuple(describe_finding(performance)),
-            likely=likely_cause(violation.rule),
+            causes=tuple(replace(cause, text=hidden(cause.text, secrets)) for cause in causes),
             scenario=to_json(performance.scenario),
             evidence=evidence_of(performance, profile),
         )
 
+    @property
+    def likely(self) -> str:
+        """The causes as one sentence."""
+        return likely(self.causes)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**asdict(self), "sequence": list(self.sequence)}
+        causes = [asdict(cause) for cause in self.causes]
+        return {**asdict(self), "sequence": list(self.sequence), "causes": causes, "likely": self.likely}
 
 
 class ContractViolation(Exception):  # noqa: N818 - it is the operator's error, not the program's

@@ -42,6 +42,8 @@ class Performance:
         ledger: The money rules it was judged by; None when no balance could be read.
         opening: What the wallet held before the first step, likewise.
         states: What the wallet may hold at the end; empty after a violation.
+        aftermath: Every player's balance asked for once more after an answer that the ledger does
+            not explain: was the reply wrong, or the money?
     """
 
     scenario: Scenario
@@ -56,6 +58,7 @@ class Performance:
     ledger: Ledger | None = None
     opening: State | None = None
     states: tuple[State, ...] = ()
+    aftermath: tuple[Exchange, ...] = ()
 
     @property
     def position(self) -> int:
@@ -115,6 +118,7 @@ class _Play:
         self.steps: list[int] = []
         self.exchanges: list[Exchange] = []
         self.judge: Judge | None = None
+        self.aftermath: list[Exchange] = []
 
     def run(self) -> Performance:
         involved = range(self.scenario.players)
@@ -126,9 +130,17 @@ class _Play:
                     break
             else:
                 violation = self._probe(involved)
+        if violation is not None and self.judge is not None and self.judge.ledger_violation:
+            self._look_again(involved)
         performance = self._performance(violation)
         self._tidy(performance)
         return performance
+
+    def _look_again(self, involved: range) -> None:
+        with suppress(OperatorGoneError):
+            for index in involved:
+                asked = self._callback(Step(Kind.BALANCE, player=index))
+                self.aftermath.append(self.provider.client.send(asked))
 
     def _tidy(self, performance: Performance) -> None:
         """Roll back what was left open, so that no try costs a player money for good."""
@@ -279,6 +291,7 @@ class _Play:
             judge.ledger if judge else None,
             judge.state if judge else None,
             tuple(judge.states) if judge and violation is None else (),
+            tuple(self.aftermath),
         )
 
     def _is_tested(self, judge: Judge) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
+from pytest_provider_contract.diagnosis.cause import Cause
+from pytest_provider_contract.diagnosis.diagnose import Recent, diagnose
 from pytest_provider_contract.finding import ContractViolation, Finding, describe_finding
 from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.ledger import HUGE, LARGE
@@ -48,6 +50,8 @@ _LONGEST_REPEAT_S = 10.0
 _LONG_STEPS = 40
 _LEAST_SHRINKING_S = 2.0
 RESTING = scenario([], balance(), balance(wait_ms=1_100, focus=True), rule="BALANCE-03", via="BALANCE-01")
+# About so many callbacks tell apart what the evidence leaves.
+_PROBING = 120
 
 
 class NotTestedError(Exception):
@@ -183,6 +187,7 @@ class ContractRun:
         self.memory = Memory()
         self._next_recall_s = _MEMORY_S["quick"]
         self._recalled: set[str | None] = set()
+        self._recent = Recent()
 
     # -- budget ---------------------------------------------------------------------------------
 
@@ -518,8 +523,9 @@ class ContractRun:
                 return performance
         tries = _INSISTENCE + 1
         always = Violation(plan.rule or "", "status SUCCESS", f"bets are declined in {tries} of {tries} tries")
+        performance = replace(performance, violation=always)
         finding = replace(
-            Finding.of(replace(performance, violation=always), self.settings.profile),
+            Finding.of(performance, self.settings.profile, causes=self._diagnosed(performance)),
             repeated=tries,
             tries=tries,
             callbacks=self.client.recorder.sent,
@@ -546,12 +552,17 @@ class ContractRun:
 
     def _play(self, plan: Scenario) -> Performance:
         try:
-            performance = self.provider.play(plan)
+            performance = self._played(plan)
         except OperatorGoneError as error:
             self.results.gone = str(error)
             raise NotTestedError(f"the operator can't be asked any more: {error}") from None
         if performance.violation is not None and performance.position < 0:
             self._opening_failures += 1
+        return performance
+
+    def _played(self, plan: Scenario) -> Performance:
+        performance = self.provider.play(plan)
+        self._recent.add(performance)
         return performance
 
     def _violated(self, performance: Performance, advisory: str | None = None) -> ContractViolation:
@@ -564,7 +575,7 @@ class ContractRun:
         elif performance.position >= 0:
             best, repeated, tries = self._minimised(performance, finding.rule, advisory)
         finding = replace(
-            Finding.of(best, self.settings.profile, advisory),
+            Finding.of(best, self.settings.profile, advisory, self._diagnosed(best, advisory)),
             repeated=repeated + 1,
             tries=tries + 1,
             callbacks=callbacks,
@@ -585,6 +596,22 @@ class ContractRun:
                 return None
         resting = self._retried(RESTING)
         return resting if resting is not None and resting.violation is not None else None
+
+    def _diagnosed(self, performance: Performance, advisory: str | None = None) -> tuple[Cause, ...]:
+        """Say why, from what the run has seen and, where that does not decide, from a few more scenarios."""
+        can_probe = not (_hangs(performance) or self.results.gone or self._funds is None) and self.affords(_PROBING)
+        return diagnose(
+            performance,
+            self.settings.profile,
+            self._recent.kept,
+            self._probed if can_probe else None,
+            advisory=advisory,
+        )
+
+    def _probed(self, plan: Scenario) -> Performance | None:
+        if plan.players > len(self.provider.players) or (plan.forges and self.settings.unsigned):
+            return None
+        return self._retried(self.fit(plan))
 
     def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:
         best = first
@@ -620,7 +647,7 @@ class ContractRun:
             for index in range(plan.players):
                 if index in self._start_balances and self._surplus(index) not in range(-_DRIFT, _DRIFT):
                     self._restore(index, self._start_balances[index])
-            return self.provider.play(plan)
+            return self._played(plan)
         except OperatorGoneError as error:
             self.results.gone = str(error)
             return None

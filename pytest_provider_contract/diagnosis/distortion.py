@@ -84,14 +84,14 @@ def distortions(pairs: Iterable[tuple[int, int]]) -> Iterator[Distortion]:
     """
     found: dict[str, Distortion] = {}
     for right, seen in pairs:
-        if right == seen or right == 0:
+        if right in (0, seen):
             continue
         for distortion in (HALVED, DOUBLED):
             if distortion.apply(abs(right)) == abs(seen):
                 found.setdefault(distortion.words, distortion)
-        for distortion in (_fixed(abs(seen)), _with_fee(abs(seen) - abs(right)), _scaled(right, seen)):
-            if distortion is not None:
-                found.setdefault(distortion.words, distortion)
+        for made in (_fixed(abs(seen)), _with_fee(abs(seen) - abs(right)), _scaled(right, seen)):
+            if made is not None:
+                found.setdefault(made.words, made)
     yield from found.values()
 
 

@@ -28,9 +28,11 @@ class Flaw(Ledger):
 
     Attributes:
         cause: What the flaw says about the operator.
+        steady: Whether it can't come and go, because it is how the operator writes or reads.
     """
 
     cause: ClassVar[Cause]
+    steady: ClassVar[bool] = False
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
@@ -83,9 +85,10 @@ def flaw(id_: str, text: str, remedy: str, source: str) -> Callable[[_F], _F]:
 
     def register(cls: _F) -> _F:
         cls.cause = Cause(id_, text, remedy, source)
-        made = dataclass(frozen=True)(cls)
-        CATALOGUE.append(made)
-        return made
+        # In place: a frozen dataclass without slots is the class itself.
+        dataclass(frozen=True)(cls)
+        CATALOGUE.append(cls)
+        return cls
 
     return register
 

@@ -49,7 +49,8 @@ class Record:
             return None
         steps = zip(performance.exchanges, performance.steps, strict=True)
         played = tuple(exchange for exchange, step in steps if step >= 0)
-        return cls(played, performance.opening, performance.ledger, profile, insist, strict)
+        told = played + performance.aftermath
+        return cls(told, performance.opening, performance.ledger, profile, insist, strict)
 
     @cached_property
     def answers(self) -> Sequence[Answer | Violation | None]:

@@ -56,6 +56,8 @@ _IDS = {
 class AmountsMisread(Flaw):
     """An amount becomes another one before anything else happens."""
 
+    steady = True
+
     distortion: Distortion | None = None
     kinds: tuple[Kind, ...] = (Kind.BET, Kind.WIN)
 
@@ -85,8 +87,7 @@ class AmountsMisread(Flaw):
         return replace(callback, amount=self.distortion.apply(callback.amount)), defect
 
     def _new_bet(self, state: State, bet: Callback) -> Iterator[Branch]:
-        for branch in super()._new_bet(state, bet):
-            yield branch
+        yield from super()._new_bet(state, bet)
         if (bet.amount or 0) < 0:
             # Some check, of the amount or of the database, may stop what wrapped around.
             yield refuses(state, bet)
@@ -116,6 +117,8 @@ class LargeAmountsRefused(Flaw):
 )
 class BalancesAsDoubles(Flaw):
     """Every new balance is rounded."""
+
+    steady = True
 
     def branches(self, state: State, callback: Callback, defect: Defect | None = None) -> list[Branch]:
         """The right branches, with every balance that moved rounded."""
@@ -231,6 +234,8 @@ class StringBetAccepted(_Lenient):
 
 class _Told(Flaw):
     """Reports balances in another way than they are kept."""
+
+    steady = True
 
     def branches(self, state: State, callback: Callback, defect: Defect | None = None) -> list[Branch]:
         """The right branches, with the balances as they are told."""

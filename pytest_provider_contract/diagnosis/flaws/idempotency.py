@@ -97,7 +97,7 @@ class BetKeyedOnAmountToo(_Anew):
     """Another amount makes another bet."""
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
-        return part(known, "amount") != bet.amount
+        return bool(part(known, "amount") != bet.amount)
 
 
 @flaw(
@@ -110,7 +110,7 @@ class BetKeyedOnRoundToo(_Anew):
     """Another round makes another bet."""
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
-        return part(known, "round") != bet.round_id
+        return bool(part(known, "round") != bet.round_id)
 
 
 @flaw(

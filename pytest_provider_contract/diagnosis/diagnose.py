@@ -1,0 +1,156 @@
+"""From a recorded history to the likely causes, fewest assumptions first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+from pytest_provider_contract.checks import Violation
+from pytest_provider_contract.diagnosis import flaws, probes
+from pytest_provider_contract.diagnosis.cause import Cause
+from pytest_provider_contract.diagnosis.explain import explains
+from pytest_provider_contract.diagnosis.flaw import Flaw
+from pytest_provider_contract.diagnosis.forms import causes_of_advice, causes_of_form
+from pytest_provider_contract.diagnosis.record import Record
+from pytest_provider_contract.ledger import Ledger
+from pytest_provider_contract.profile import Profile
+from pytest_provider_contract.provider import Performance
+from pytest_provider_contract.scenario import Scenario
+
+_OF_THE_LEDGER = len(fields(Ledger))
+# Longer histories say little more and take long to explain.
+_MOST_EXCHANGES = 60
+_KEPT_EXCHANGES = 2_000
+
+
+@dataclass
+class Recent:
+    """Performances that a run remembers for a diagnosis; old ones give way to new ones."""
+
+    kept: list[Performance] = field(default_factory=list)
+    _size: int = 0
+
+    def add(self, performance: Performance) -> None:
+        """Remember a performance, unless it is long."""
+        if len(performance.exchanges) > _MOST_EXCHANGES or performance.opening is None:
+            return
+        self.kept.append(performance)
+        self._size += len(performance.exchanges)
+        while self._size > _KEPT_EXCHANGES:
+            self._size -= len(self.kept.pop(0).exchanges)
+
+
+def diagnose(
+    performance: Performance,
+    profile: Profile,
+    evidence: Sequence[Performance] = (),
+    probe: Callable[[Scenario], Performance | None] | None = None,
+    *,
+    advisory: str | None = None,
+) -> tuple[Cause, ...]:
+    """The likely causes of what a performance shows.
+
+    Args:
+        performance: One with a violation, the shorter the better, or with the advisory.
+        profile: The dialect.
+        evidence: Other performances of the same wallet, whatever they showed.
+        probe: Plays a further scenario when several flaws are left; None if it can't.
+        advisory: The SHOULD rule that was not followed, where that is the matter.
+
+    Returns:
+        One cause where the evidence leaves one, several where it does not decide, none
+        where no single known fault explains it.
+    """
+    strict = frozenset({advisory} if advisory else ())
+    record = Record.of(performance, profile, strict=strict)
+    if advisory is not None and (found := causes_of_advice(advisory, performance.exchanges, profile)):
+        return found
+    if record is None or not record.exchanges or isinstance(record.answers[-1], Violation):
+        return causes_of_form(performance.exchanges, performance.violation, profile)
+    if record.breach()[0] is None and advisory is None:
+        # Each answer is allowed for itself: bets that are declined every time, or a reply's form.
+        record = replace(record, insist=True)
+        if record.breach()[0] is None:
+            return causes_of_form(performance.exchanges, performance.violation, profile)
+    others = [r for p in evidence if (r := Record.of(p, profile, strict=strict)) is not None]
+    return _Inquiry(record, others, probe).causes()
+
+
+class _Inquiry:
+    """One search for the flaws that explain everything."""
+
+    def __init__(
+        self, record: Record, others: list[Record], probe: Callable[[Scenario], Performance | None] | None
+    ) -> None:
+        self.record = record
+        self.others = others
+        self.probe = probe
+        self.fitting = [flaw for flaw in candidates(record) if explains(flaw, record)]
+
+    def causes(self) -> tuple[Cause, ...]:
+        left = self._left(self.fitting, self.others)
+        if len(_causes(left)) > 1 and self.probe is not None:
+            left = self._probed(left)
+        if left:
+            fewest = min(map(assumptions, left))
+            return _causes(flaw for flaw in left if assumptions(flaw) == fewest)
+        # What shows now and then is explained by any flaw that fits where it showed.
+        unsteady = [flaw for flaw in self.fitting if not flaw.steady]
+        left = self._left(unsteady, self.others, occasional=True)
+        fewest = min(map(assumptions, left), default=0)
+        plainest = _causes(flaw for flaw in left if assumptions(flaw) == fewest)
+        return tuple(replace(cause, occasional=True) for cause in plainest)
+
+    def _left(self, flaws_left: list[Flaw], records: Iterable[Record], *, occasional: bool = False) -> list[Flaw]:
+        """The flaws that explain every record, but for records of some other fault."""
+        for record in records:
+            if not flaws_left:
+                break
+            explaining = [f for f in flaws_left if explains(f.again(record), record, occasional=occasional)]
+            if explaining or record.breach()[0] is None:
+                flaws_left = explaining
+        return flaws_left
+
+    def _probed(self, left: list[Flaw]) -> list[Flaw]:
+        assert self.probe is not None  # noqa: S101 - causes() has looked
+        for scenario in _probes(self.record):
+            performance = self.probe(scenario)
+            record = (
+                None if performance is None else Record.of(performance, self.record.profile, strict=self.record.strict)
+            )
+            if record is None:
+                continue
+            left = self._left(left, [record])
+            if len(_causes(left)) <= 1:
+                break
+        return left
+
+
+def _probes(record: Record) -> Iterator[Scenario]:
+    exchange = record.breach()[0]
+    if exchange is not None and exchange.defect is not None and exchange.defect.forgery:
+        yield from probes.SIGNATURES
+        return
+    if len(record.opening.balances) > 1:
+        yield from probes.TWO_PLAYERS
+    yield from probes.MONEY
+    yield from probes.SPELLINGS
+
+
+def candidates(record: Record) -> Iterator[Flaw]:
+    """Every flaw of the catalogue, in the forms worth trying on a record."""
+    for flaw in flaws.catalogue():
+        yield from flaw.guesses(record)
+
+
+def assumptions(flaw: Flaw) -> int:
+    """How much a flaw takes for granted: itself, and each parameter that had to be fitted."""
+    own = fields(flaw)[_OF_THE_LEDGER:]
+    return 1 + sum(bool(getattr(flaw, parameter.name) != parameter.default) for parameter in own)
+
+
+def _causes(found: Iterable[Flaw]) -> tuple[Cause, ...]:
+    by_id: dict[str, Cause] = {}
+    for flaw in found:
+        by_id.setdefault(flaw.diagnosis.id, flaw.diagnosis)
+    return tuple(by_id.values())
