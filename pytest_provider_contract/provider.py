@@ -22,6 +22,8 @@ _RESENDS = 3
 _OF_EVERY_REPLY = ("REPLY", "TIME")
 # An attempt that no scenario uses.
 _TIDYING = 1_000_000
+# After a violation so many steps are still worth sending.
+_SHORT_REST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Performance:
         ledger: The money rules it was judged by; None when no balance could be read.
         opening: What the wallet held before the first step, likewise.
         states: What the wallet may hold at the end; empty after a violation.
-        aftermath: Every player's balance asked for once more after an answer that the ledger does
-            not explain: was the reply wrong, or the money?
+        aftermath: What followed an answer that the ledger does not explain, unjudged: the rest of a
+            short scenario, and every player's balance. Was the reply wrong, or the money?
     """
 
     scenario: Scenario
@@ -119,6 +121,7 @@ class _Play:
         self.exchanges: list[Exchange] = []
         self.judge: Judge | None = None
         self.aftermath: list[Exchange] = []
+        self.played = 0
 
     def run(self) -> Performance:
         involved = range(self.scenario.players)
@@ -131,22 +134,29 @@ class _Play:
             else:
                 violation = self._probe(involved)
         if violation is not None and self.judge is not None and self.judge.ledger_violation:
-            self._look_again(involved)
+            self._go_on(position, involved)
         performance = self._performance(violation)
         self._tidy(performance)
         return performance
 
-    def _look_again(self, involved: range) -> None:
-        with suppress(OperatorGoneError):
-            for index in involved:
-                asked = self._callback(Step(Kind.BALANCE, player=index))
-                self.aftermath.append(self.provider.client.send(asked))
+    def _go_on(self, position: int, involved: range) -> None:
+        """Send the rest, for whoever wants to know why."""
+        rest = list(enumerate(self.scenario.steps))[position + 1 :]
+        if len(rest) > _SHORT_REST or any(step.wait_ms for _, step in rest):
+            rest = []
+        looks = [(-1, Step(Kind.BALANCE, player=index)) for index in involved]
+        client = self.provider.client
+        with suppress(OperatorGoneError):  # what was found out before still counts
+            for number, step in [*rest, *looks]:
+                callback = self._callback(step, number)
+                self.aftermath.append(client.send(callback, *_dress(step, client, callback)))
+                self.played = max(self.played, number + 1)
 
     def _tidy(self, performance: Performance) -> None:
         """Roll back what was left open, so that no try costs a player money for good."""
         open_bets: set[int] = set()
         settled: set[int] = set()
-        for step in self.scenario.steps[: max(performance.position + 1, 0)]:
+        for step in self.scenario.steps[: max(performance.position + 1, self.played)]:
             own = step.player is None and step.forgery is None and step.damage is None and step.conflict != "bet"
             if step.bet is None or not own or step.of_win:
                 continue

@@ -611,6 +611,10 @@ class ContractRun:
     def _probed(self, plan: Scenario) -> Performance | None:
         if plan.players > len(self.provider.players) or (plan.forges and self.settings.unsigned):
             return None
+        if any(b.of_balance for b in plan.bets) and self.stake_limited:
+            return None
+        if any(b.stake > self.funds().max_stake for b in plan.bets if not b.of_balance and b.stake > NOMINAL_STAKE):
+            return None
         return self._retried(self.fit(plan))
 
     def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:

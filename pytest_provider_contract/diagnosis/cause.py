@@ -16,7 +16,7 @@ class Cause:
     Attributes:
         id: Stable name in kebab-case.
         text: What is wrong, as a clause an engineer can act on.
-        remedy: What to do instead.
+        remedy: What to do instead; empty where the text says it.
         source: Where the contract says so: T, D, O or I.
         occasional: Whether it explains what was seen only if it happens now and then.
     """
@@ -28,7 +28,8 @@ class Cause:
     occasional: bool = False
 
     def __str__(self) -> str:
-        return f"{'now and then ' if self.occasional else ''}{self.text}; {self.remedy}"
+        said = f"now and then {self.text}" if self.occasional else self.text
+        return f"{said}; {self.remedy}" if self.remedy else said
 
 
 def likely(causes: Sequence[Cause]) -> str:

@@ -65,7 +65,7 @@ def diagnose(
     record = Record.of(performance, profile, strict=strict)
     if advisory is not None and (found := causes_of_advice(advisory, performance.exchanges, profile)):
         return found
-    if record is None or not record.exchanges or isinstance(record.answers[-1], Violation):
+    if record is None or any(isinstance(answer, Violation) for answer in record.answers):
         return causes_of_form(performance.exchanges, performance.violation, profile)
     if record.breach()[0] is None and advisory is None:
         # Each answer is allowed for itself: bets that are declined every time, or a reply's form.
@@ -85,6 +85,7 @@ class _Inquiry:
         self.record = record
         self.others = others
         self.probe = probe
+        self.seen = [record]
         self.fitting = [flaw for flaw in candidates(record) if explains(flaw, record)]
 
     def causes(self) -> tuple[Cause, ...]:
@@ -92,14 +93,19 @@ class _Inquiry:
         if len(_causes(left)) > 1 and self.probe is not None:
             left = self._probed(left)
         if left:
-            fewest = min(map(assumptions, left))
-            return _causes(flaw for flaw in left if assumptions(flaw) == fewest)
-        # What shows now and then is explained by any flaw that fits where it showed.
-        unsteady = [flaw for flaw in self.fitting if not flaw.steady]
-        left = self._left(unsteady, self.others, occasional=True)
+            return _causes(self._plainest(left))
+        # The same flaws, if they need not show every time.
+        unsteady = (flaw for flaw in candidates(self.record) if not flaw.steady)
+        now_and_then = [flaw for flaw in unsteady if explains(flaw, self.record, occasional=True)]
+        left = self._left(now_and_then, self.others, occasional=True)
+        return tuple(replace(cause, occasional=True) for cause in _causes(self._plainest(left)))
+
+    def _plainest(self, left: list[Flaw]) -> list[Flaw]:
+        """Those that take least for granted: few parameters, and no bet declined for reasons unknown."""
         fewest = min(map(assumptions, left), default=0)
-        plainest = _causes(flaw for flaw in left if assumptions(flaw) == fewest)
-        return tuple(replace(cause, occasional=True) for cause in plainest)
+        left = [flaw for flaw in left if assumptions(flaw) == fewest]
+        insisting = [replace(record, insist=True) for record in self.seen]
+        return self._left(left, insisting) or left
 
     def _left(self, flaws_left: list[Flaw], records: Iterable[Record], *, occasional: bool = False) -> list[Flaw]:
         """The flaws that explain every record, but for records of some other fault."""
@@ -120,6 +126,7 @@ class _Inquiry:
             )
             if record is None:
                 continue
+            self.seen.append(record)
             left = self._left(left, [record])
             if len(_causes(left)) <= 1:
                 break
@@ -134,6 +141,7 @@ def _probes(record: Record) -> Iterator[Scenario]:
     if len(record.opening.balances) > 1:
         yield from probes.TWO_PLAYERS
     yield from probes.MONEY
+    yield from probes.LARGE
     yield from probes.SPELLINGS
 
 

@@ -535,6 +535,17 @@ def _currency(form: Form) -> Iterator[Cause]:
         )
 
 
+def _malformed(form: Form) -> Iterator[Cause]:
+    defect, told = form.exchange.defect, (form.fields or {}).get("status")
+    if defect and defect.kind == "unreadable" and told == form.profile.statuses[Status.SUCCESS]:
+        yield Cause(
+            "malformed-answered-success",
+            "a body that is no JSON object is answered with SUCCESS",
+            "answer with UNKNOWN_ERROR",
+            "T",
+        )
+
+
 _LOOKS: tuple[Callable[[Form], Iterator[Cause]], ...] = (
     _failed,
     _outcome_in_status,
@@ -542,6 +553,7 @@ _LOOKS: tuple[Callable[[Form], Iterator[Cause]], ...] = (
     _code,
     _bytes,
     _content_type,
+    _malformed,
     _status_missing,
     _balance_type,
     _status_misspelt,

@@ -10,11 +10,23 @@ from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, scenario, win
 from pytest_provider_contract.signing import Forgery
 
-_PLANS = (BetPlan(1037, 713), BetPlan(409, 151), BetPlan(2311, 29), BetPlan(677, 311, round=1))
+_PLANS = (BetPlan(1037, 713), BetPlan(409, 1151), BetPlan(2311, 29), BetPlan(677, 311, round=1))
 _DECLINED = BetPlan(37, 11, of_balance=True)
 
 MONEY: tuple[Scenario, ...] = (
-    scenario(_PLANS, bet(0), bet(0), balance(), rollback(0), rollback(0), balance(), rollback(0, 1), rollback(0, 2)),
+    scenario(
+        _PLANS,
+        balance(),
+        balance(),
+        bet(0),
+        bet(0),
+        balance(),
+        rollback(0),
+        rollback(0),
+        balance(),
+        rollback(0, 1),
+        rollback(0, 2),
+    ),
     scenario(_PLANS, bet(0), bet(1), bet(2), bet(3), rollback(1), rollback(0), rollback(3), rollback(2)),
     scenario(_PLANS, bet(0), bet(1), bet(3), win(0, closed=False), win(0, closed=False), win(1), win(3), win(0)),
     scenario(_PLANS, bet(0), bet(2), bet(1), win(1, closed=False), rollback(2, closed=False), win(0), rollback(2, 1)),
@@ -35,9 +47,12 @@ MONEY: tuple[Scenario, ...] = (
         balance(),
     ),
     scenario((BetPlan(0, 0), BetPlan(58, 0), BetPlan(129, 1)), bet(0), balance(), bet(1), win(1), bet(2), win(2)),
+    scenario(_PLANS, bet(0), bet(1), win(1), win(0), bet(2), bet(3), win(3), rollback(2)),
     scenario((BetPlan(700, 450), BetPlan(33)), bet(0), win(0), rollback(0), rollback(0, 1), bet(1), rollback(1)),
     scenario((BetPlan(0, of_balance=True), BetPlan(0, of_balance=True)), bet(0), balance(), bet(0), rollback(0)),
 )
+
+LARGE: tuple[Scenario, ...] = (scenario(BetPlan((1 << 31) + 7), bet(), rollback()),)
 
 TWO_PLAYERS: tuple[Scenario, ...] = (
     scenario(

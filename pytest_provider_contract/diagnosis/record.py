@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 
 from pytest_provider_contract.checks import Answer, Violation, read_answer
 from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.ledger import Branch, Ledger, State
 from pytest_provider_contract.profile import Kind, Profile, Status
 from pytest_provider_contract.provider import Performance
+from pytest_provider_contract.transport import Failure
 
+# Replies that the provider itself did not wait for: nobody knows what they would have said.
+_ON_PURPOSE = (Failure.CUT, Failure.ABANDONED)
 _OWN_REASONS = frozenset({Status.BET_LIMIT, Status.UNKNOWN})
 
 
@@ -49,13 +53,13 @@ class Record:
             return None
         steps = zip(performance.exchanges, performance.steps, strict=True)
         played = tuple(exchange for exchange, step in steps if step >= 0)
-        told = played + performance.aftermath
-        return cls(told, performance.opening, performance.ledger, profile, insist, strict)
+        readable = takewhile(lambda e: not isinstance(_told(e, profile), Violation), performance.aftermath)
+        return cls((*played, *readable), performance.opening, performance.ledger, profile, insist, strict)
 
     @cached_property
     def answers(self) -> Sequence[Answer | Violation | None]:
         """What each reply says; None for one that nobody waited for or that was lost."""
-        return [None if e.reply.idle else read_answer(e, self.profile) for e in self.exchanges]
+        return [_told(exchange, self.profile) for exchange in self.exchanges]
 
     def conforms(self, branch: Branch, exchange: Exchange) -> bool:
         """Whether a branch of the right ledger may be called an explanation of this record."""
@@ -85,6 +89,11 @@ class Record:
                 return exchange, answer, states
             states = list(dict.fromkeys(following))
         return None, None, states
+
+
+def _told(exchange: Exchange, profile: Profile) -> Answer | Violation | None:
+    unknown = exchange.reply.idle or exchange.reply.failure in _ON_PURPOSE
+    return None if unknown else read_answer(exchange, profile)
 
 
 def matches(branch: Branch, answer: Answer) -> bool:

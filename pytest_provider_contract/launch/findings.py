@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pytest_provider_contract.diagnosis import likely_cause
+from pytest_provider_contract.diagnosis import Cause
 from pytest_provider_contract.finding import Finding, render
 from pytest_provider_contract.launch.requests import Mistake
 from pytest_provider_contract.rules import RULES
@@ -55,21 +55,23 @@ class Findings:
     _found: list[Finding] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def report(self, mistake: Mistake, http: str, sequence: Sequence[str]) -> Finding:
+    def report(self, mistake: Mistake, http: str, sequence: Sequence[str], causes: Sequence[Cause] = ()) -> Finding:
         """Record a broken rule.
 
         Args:
             mistake: What was expected and what was seen.
             http: The request or reply that showed it, in a few words.
             sequence: What led to it, the telling step last.
+            causes: Why, for a rule that is not the launch's own.
         """
+        mend = MENDS.get(mistake.rule)
         finding = Finding(
             rule=mistake.rule,
             expected=mistake.expected,
             actual=mistake.actual,
             http=http,
             sequence=tuple(f"{number} {step}" for number, step in enumerate(sequence, 1)),
-            likely=MENDS.get(mistake.rule) or likely_cause(mistake.rule),
+            causes=(Cause(mistake.rule.lower(), mend, "", "T"),) if mend else tuple(causes),
             scenario={},
         )
         with self._lock:

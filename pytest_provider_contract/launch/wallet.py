@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pytest_provider_contract.callbacks import Callback, new_id, now, retried
 from pytest_provider_contract.checks import HTTP_OK, Answer, Violation, read_answer
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
+from pytest_provider_contract.diagnosis.forms import causes_of_form
 from pytest_provider_contract.finding import http_line
 from pytest_provider_contract.history import Exchange, Player
 from pytest_provider_contract.launch.findings import Findings
@@ -155,7 +156,8 @@ class Line:
         if violation.rule not in self._reported:
             self._reported.add(violation.rule)
             mistake = Mistake(violation.rule, violation.expected, violation.actual)
-            self.findings.report(mistake, http_line(exchange), self.trail)
+            causes = causes_of_form((exchange,), violation, self.client.profile)
+            self.findings.report(mistake, http_line(exchange), self.trail, causes)
 
 
 def _why(exchange: Exchange) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -15,7 +15,8 @@ from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.gateway import Gateway
 from pytest_provider_contract.reference.variants import Parts, variant
 from pytest_provider_contract.signing import generate_key
-from pytest_provider_contract.transport import Endpoint, Header, Reply
+from pytest_provider_contract.transport import Endpoint, Reply
+from pytest_provider_contract.transport.request import Request, Timed
 
 PROFILE = load_profile("155io")
 REWARD = "5f0a7c1e-0000-4000-8000-00000000abcd"
@@ -30,11 +31,12 @@ class _Wire:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
 
-    def exchange(self, path: str, headers: Sequence[Header], body: bytes, deadline_s: float) -> Reply:  # noqa: ARG002
-        named = {name.decode().lower(): value.decode() for name, value in headers}
-        response = self.gateway.serve("POST", path, named, body)
+    def exchange(self, request: Request) -> Timed:
+        started_s = time.monotonic()
+        named = {name.decode().lower(): value.decode() for name, value in request.headers}
+        response = self.gateway.serve("POST", request.path, named, request.body)
         told = tuple((name.lower().encode(), value.encode()) for name, value in response.headers)
-        return Reply(int(response.status), told, response.body)
+        return Timed(Reply(int(response.status), told, response.body), started_s, time.monotonic())
 
 
 def provider_of_reference(name: str | None, folder: Path) -> Provider:
@@ -46,5 +48,5 @@ def provider_of_reference(name: str | None, folder: Path) -> Provider:
     public_key = serialization.load_pem_public_key(KEY.public_pem)
     gateway = parts.gateway(parts.wallet(store, {REWARD}), parts.verifier(public_key), parts.reader())
     client = OperatorClient(Endpoint.parse("http://127.0.0.1:1"), PROFILE, KEY)
-    client._connection = _Wire(gateway)  # type: ignore[assignment]
+    client._pool = _Wire(gateway)  # type: ignore[assignment]
     return Provider(client, PLAYERS, (REWARD,))

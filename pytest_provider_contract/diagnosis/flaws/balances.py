@@ -98,12 +98,32 @@ class BalanceIsOld(_Past):
 
 @flaw(
     "bet-answered-before-commit",
-    "a bet is answered before it is committed, so /balance still shows the old money",
+    "a bet is answered before it is committed, so that what follows at once finds neither bet nor debit",
     "commit first, then reply",
     "D",
 )
-class BetAnsweredBeforeCommit(_Past):
-    """The debit comes after the reply."""
+class BetAnsweredBeforeCommit(Flaw):
+    """The bet takes effect some time after its reply."""
+
+    def branches(self, state: State, callback: Callback, defect: Defect | None = None) -> list[Branch]:
+        """What follows from the state with and without the bets that are still to take effect."""
+        found: list[Branch] = []
+        for now in (state, *self._caught_up(state)):
+            for branch in super().branches(now, callback, defect):
+                if callback.kind is Kind.BET and succeeds(branch) and branch.state.balances != now.balances:
+                    pending = now.with_notes(now.notes | {callback})
+                    found.append(replace(branch, state=pending, rule=FLAWED))
+                else:
+                    found.append(branch)
+        return found
+
+    def _caught_up(self, state: State) -> Iterator[State]:
+        pending = [note for note in state.notes if isinstance(note, Callback)]
+        if pending:
+            now = state.with_notes(frozenset())
+            for bet in pending:
+                now = next(iter(super().branches(now, bet))).state
+            yield now
 
 
 # -- made-up balances -------------------------------------------------------------------------------

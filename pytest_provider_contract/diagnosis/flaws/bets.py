@@ -40,6 +40,13 @@ class NewBet(Flaw):
             else:
                 yield branch
 
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        yield from super()._bet(state, bet)
+        known = state.bets.get(bet.transaction_id or "")
+        if known is not None and known.fate is Fate.DECLINED:
+            # A wallet that keeps nothing of what it declined takes it for new.
+            yield from self._new_bet(state, bet)
+
     def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
         yield branch
 

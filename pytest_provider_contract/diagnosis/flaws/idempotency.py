@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +29,14 @@ class _Anew(Flaw):
         if known is not None and known.content is not None and self._forgets(state, bet, known):
             for branch in self._new_bet(state, bet):
                 yield replace(branch, rule=FLAWED) if branch.rule else branch
-            if known.fate in self._perhaps:
+            conflict = (part(known, "amount"), part(known, "round")) != (bet.amount, bet.round_id)
+            if known.fate in self._perhaps or (conflict and not self.says_all):
                 yield from super()._bet(state, bet)
         else:
             yield from super()._bet(state, bet)
 
-    # Fates of which the flaw says nothing.
+    # Whether it says something of conflicts, and the fates of which it says nothing.
+    says_all = False
     _perhaps: frozenset[Fate] = frozenset({Fate.DECLINED, Fate.VOID})
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
@@ -54,9 +56,7 @@ class BetNotDeduplicated(_Anew):
     _perhaps = frozenset({Fate.DECLINED, Fate.VOID, Fate.REFUNDED})
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
-        return (
-            known.content is not None and part(known, "amount") == bet.amount and part(known, "round") == bet.round_id
-        )
+        return True
 
 
 @flaw(
@@ -96,6 +96,8 @@ class RefundedBetForgotten(_Anew):
 class BetKeyedOnAmountToo(_Anew):
     """Another amount makes another bet."""
 
+    says_all = True
+
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
         return bool(part(known, "amount") != bet.amount)
 
@@ -108,6 +110,8 @@ class BetKeyedOnAmountToo(_Anew):
 )
 class BetKeyedOnRoundToo(_Anew):
     """Another round makes another bet."""
+
+    says_all = True
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
         return bool(part(known, "round") != bet.round_id)
@@ -245,6 +249,10 @@ class BetReplayTellsSecondDebit(_Replay):
 # -- wins -------------------------------------------------------------------------------------------
 
 
+def _alike(known: WinRecord, win: Callback) -> bool:
+    return (known.amount, known.reference_id) == (win.amount, win.reference_id)
+
+
 @flaw(
     "win-not-deduplicated",
     "a replayed win credits again: wins are recognised by requestId or not at all",
@@ -258,11 +266,17 @@ class WinNotDeduplicated(Flaw):
         known = state.wins.get(win.transaction_id or "")
         if known is not None and known.credited and self._forgets(state, win, known):
             yield replace(self._credited(state, win, FLAWED), rule=FLAWED)
+            if self._is_unsure(win, known):
+                yield from super()._win(state, win)
         else:
             yield from super()._win(state, win)
 
     def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
-        return known.amount == win.amount and known.reference_id == win.reference_id
+        return True
+
+    def _is_unsure(self, win: Callback, known: WinRecord) -> bool:
+        """Whether the flaw says nothing of this case."""
+        return type(self) is WinNotDeduplicated and not _alike(known, win)
 
 
 @flaw(
@@ -275,11 +289,11 @@ class WinKeyedOnContentToo(WinNotDeduplicated):
     """Other content makes another win."""
 
     def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
-        return known.amount != win.amount or known.reference_id != win.reference_id
+        return not _alike(known, win)
 
 
 @flaw(
-    "win-keyed-on-amount-too",
+    "win-keyed-on-content-too",
     "a known win with another amount is credited as another win",
     "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
     "D",
@@ -526,10 +540,17 @@ class TombstoneFades(_Timed):
             yield from super()._bet(state, bet)
 
 
+@dataclass(frozen=True)
 class _RecordedLate(_Timed):
     """Keeps a transaction's record only some time after its money moved."""
 
-    late_s: float = 0.1
+    late_s: float = 0.0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """A tenth of a second, or a whole one."""
+        for late_s in (0.1, 1.0):
+            yield cls.of(record, late_s=late_s)
 
     def _is_recorded(self, state: State, transaction_id: str | None, callback: Callback) -> bool:
         return self._age_s(state, transaction_id, callback) >= self.late_s
@@ -558,6 +579,11 @@ class BetRecordedLate(_RecordedLate):
             yield gives(state, rollback, *Status)
         else:
             yield from super()._rollback_cases(state, rollback)
+
+    def _win(self, state: State, win: Callback) -> Iterator[Branch]:
+        yield from super()._win(state, win)
+        if not self._is_recorded(state, win.reference_id, win):
+            yield refuses(state, win)
 
 
 @flaw(

@@ -17,21 +17,26 @@ _ERROR = "answer with an error and move nobody's money"
 
 @flaw("balance-of-first-player", "/balance answers every player with one player's money", _BY_PLAYER, "D")
 class BalanceOfFirstPlayer(Flaw):
-    """The first player's balance."""
+    """The first player's balance; what the others have is told by their other callbacks."""
+
+    def openings(self, told: State) -> Iterator[State]:
+        """The other players' money is not known yet."""
+        yield told.with_notes(frozenset(list(told.balances)[1:]))
 
     def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
         for branch in super()._known_player(state, callback):
             if callback.kind is Kind.BALANCE:
-                yield tells(branch, *(state.balances[player] for player in self._shown(state)))
+                yield tells(branch, next(iter(state.balances.values())))
             else:
-                yield branch
+                yield replace(branch, balances=None) if callback.player_id in state.notes else branch
 
-    def _shown(self, state: State) -> list[str]:
-        return list(state.balances)[:1]
-
-    def openings(self, told: State) -> Iterator[State]:
-        """The other players' balances were one player's too, so they are unknown; equal ones are the best guess."""
-        yield told
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Takes over what a player's first other callback tells."""
+        state = super().after(before, branch, callback, answer)
+        if callback.kind is Kind.BALANCE or callback.player_id not in before.notes or answer.balance is None:
+            return state
+        known = state.moved(callback.player_id, answer.balance - state.balances[callback.player_id])
+        return known.with_notes(known.notes - {callback.player_id})
 
 
 class _Stranger(Flaw):
@@ -43,7 +48,7 @@ class _Stranger(Flaw):
             return
         owner = next(iter(state.balances))
         for branch in super()._correct(state, replace(callback, player_id=owner)):
-            yield replace(branch, rule=FLAWED, balances=None)
+            yield replace(branch, rule=branch.rule and FLAWED, balances=None)
 
 
 @flaw(
@@ -69,7 +74,9 @@ class UnknownPlayerCreated(Flaw):
         if callback.player_id in state.balances:
             yield from super()._correct(state, callback)
         else:
-            yield gives(state, callback, *Status)
+            # Without money of its own: what costs something or names a bet may be refused.
+            statuses = {Status.SUCCESS} if callback.kind is Kind.BALANCE else set(Status)
+            yield gives(state, callback, *statuses)
 
 
 class _OfRound(Flaw):

@@ -369,7 +369,13 @@ class TombstoneUsedUp(Flaw):
     "D",
 )
 class LateBetRefusedButDebited(Flaw):
-    """An error, and the money is gone."""
+    """An error, and the money is gone, at every arrival."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        yield from super()._bet(state, bet)
+        if known is not None and known.content is not None and known.fate is Fate.VOID:
+            yield self._arrived_void(state, bet, known, frozenset(Status))
 
     def _arrived_void(self, state: State, bet: Callback, known: BetRecord, statuses: frozenset[Status]) -> Branch:
         right = super()._arrived_void(state, bet, known, statuses)

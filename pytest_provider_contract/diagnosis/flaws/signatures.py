@@ -121,7 +121,9 @@ class ShortSignatureAccepted(_Fooled):
 class SignatureOnlyLookedAt(_Fooled):
     """Whatever has the right length passes."""
 
-    forgeries = frozenset({Forgery.OTHER_KEY, Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.PSS, Forgery.SHA1})
+    forgeries = frozenset(
+        {Forgery.OTHER_KEY, Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.REUSED, Forgery.PSS, Forgery.SHA1}
+    )
 
 
 @flaw(
@@ -133,7 +135,7 @@ class SignatureOnlyLookedAt(_Fooled):
 class SignatureOfAnotherBodyAccepted(_Fooled):
     """Any body goes with it."""
 
-    forgeries = frozenset({Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE})
+    forgeries = frozenset({Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.REUSED})
 
 
 @flaw(
@@ -146,6 +148,30 @@ class SignatureOfReserialisedBodyAccepted(_Fooled):
     """White space does not count."""
 
     forgeries = frozenset({Forgery.CHANGED_SPACE})
+
+
+@flaw(
+    "signature-reused",
+    "a signature or requestId that was good once is trusted again, whatever comes with it",
+    "verify every request's own raw body; keep no verdicts",
+    "D",
+)
+class SignatureReused(_Fooled):
+    """What was good once is good for ever."""
+
+    forgeries = frozenset({Forgery.REUSED})
+
+
+@flaw(
+    "signature-decoded-loosely",
+    "a signature with characters that are no base64 is accepted: the decoder skips them",
+    "decode strictly, refuse what is no base64",
+    "D",
+)
+class SignatureDecodedLoosely(_Fooled):
+    """Stray characters pass."""
+
+    forgeries = frozenset({Forgery.STRAY})
 
 
 @flaw(

@@ -154,13 +154,25 @@ class EveryWinRefused(Credit):
 # -- which bet it settles ---------------------------------------------------------------------------
 
 
+class _OneWinEach(Credit):
+    """Refuses the win of a bet that is settled already, as the contract leaves open."""
+
+    def _uncredited_win(
+        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
+    ) -> Iterator[Branch]:
+        if bet is not None and bet.fate is Fate.SETTLED:
+            yield refuses(state, win)
+        else:
+            yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
+
+
 @flaw(
     "wins-matched-in-order",
     "a win settles the oldest open bet of its round, whichever it names",
     "settle the bet that referenceTransactionId names",
     "T",
 )
-class WinsMatchedInOrder(Credit):
+class WinsMatchedInOrder(_OneWinEach):
     """The oldest is settled, the named one stays open."""
 
     newest = False
@@ -193,7 +205,7 @@ class WinsMatchedToNewest(WinsMatchedInOrder):
     "settle only the bet that referenceTransactionId names",
     "T",
 )
-class WinSettlesWholeRound(Credit):
+class WinSettlesWholeRound(_OneWinEach):
     """All open bets of the round are closed."""
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
@@ -205,17 +217,6 @@ class WinSettlesWholeRound(Credit):
 
     def _settles(self, win: Callback) -> bool:  # noqa: ARG002
         return True
-
-    def _uncredited_win(
-        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
-    ) -> Iterator[Branch]:
-        if bet is not None and bet.fate is Fate.SETTLED:
-            yield refuses(state, win)
-        else:
-            yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
-
-    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
-        yield from super()._rollback_cases(state, rollback)
 
 
 @flaw(
