@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from pytest_provider_contract.diagnosis import Cause
 from pytest_provider_contract.finding import Finding
 from pytest_provider_contract.pages import printable
 from pytest_provider_contract.profile import Kind
@@ -113,7 +114,7 @@ class Item:
             actual=self.said,
             http="first look",
             sequence=tuple(f"{number} {words}" for number, words in enumerate(self.seen, 1)) or ("0 nothing was sent",),
-            likely="; ".join(part for part in (self.cause, self.mend) if part) or None,
+            causes=(Cause("first-look", self.cause or self.mend, self.mend if self.cause else "", "T"),),
             scenario=to_json(Scenario((), (Step(Kind.BALANCE),))),
         )
 

@@ -44,8 +44,8 @@ def _rank(finding: Finding) -> tuple[object, ...]:
 
 def _keys(finding: Finding) -> set[object]:
     keys: set[object] = {("shape", *_shape(finding))}
-    if cause := finding["likely"]:
-        keys.add(("cause", cause))
+    if finding["causes"]:
+        keys.add(("cause", finding["likely"]))
     return keys
 
 

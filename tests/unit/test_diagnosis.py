@@ -16,7 +16,7 @@ from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Violation, read_answer
 from pytest_provider_contract.diagnosis import Cause, flaws, likely, probes
 from pytest_provider_contract.diagnosis.cause import UNEXPLAINED
-from pytest_provider_contract.diagnosis.diagnose import Evidence, assumptions, candidates, diagnose
+from pytest_provider_contract.diagnosis.diagnose import Recent, assumptions, candidates, diagnose
 from pytest_provider_contract.diagnosis.distortion import distortions
 from pytest_provider_contract.diagnosis.explain import explains
 from pytest_provider_contract.diagnosis.flaw import Flaw
@@ -234,7 +234,7 @@ def test_a_fault_that_comes_and_goes_is_called_so() -> None:
 
 def test_evidence_is_bounded(tmp_path: Path) -> None:
     provider = provider_of_reference(None, tmp_path)
-    evidence = Evidence()
+    evidence = Recent()
     for _ in range(700):
         evidence.add(provider.balance())
     assert 300 < len(evidence.kept) <= 2000
@@ -395,6 +395,6 @@ def test_every_cause_tells_what_to_do_and_where_it_stands() -> None:
 
 
 def test_a_long_history_is_no_evidence(tmp_path: Path) -> None:
-    evidence = Evidence()
+    evidence = Recent()
     evidence.add(provider_of_reference(None, tmp_path).play(Scenario((), (balance(),) * 70)))
     assert evidence.kept == []

@@ -64,10 +64,10 @@ class AmountsMisread(Flaw):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The ways in which amounts are commonly spoiled, in all callbacks or in one."""
-        amounts = [e.callback.amount for e in record.exchanges if e.callback.amount and e.defect is None]
+        amounts = [(e.kind, e.callback.amount) for e in record.exchanges if e.callback.amount and e.defect is None]
         for kinds in ((Kind.BET, Kind.WIN), (Kind.BET,), (Kind.WIN,)):
             for distortion in NUMBERS:
-                if any(distortion.apply(amount) != amount for amount in amounts):
+                if any(kind in kinds and distortion.apply(amount) != amount for kind, amount in amounts):
                     yield cls.of(record, distortion=distortion, kinds=kinds)
 
     @property
