@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -392,12 +393,13 @@ def _status_misspelt(form: Form) -> Iterator[Cause]:
     near = _nearest(wire, form.profile)
     yield Cause(
         "status-misspelt",
-        f"the status is written {shown(wire)}" + (f" instead of {near}" if near else ""),
+        f"the status is written {_spelt(wire)}" + (f" instead of {near}" if near else ""),
         "use the contract's spellings exactly" if near else "use one of the contract's statuses",
         "D",
     )
 
 
+_WORDS_ONLY = re.compile(r"[A-Za-z]{1,20}([_ -][A-Za-z]{1,20}){0,4}")
 _WORDS = {
     "ok": Status.SUCCESS,
     "true": Status.SUCCESS,
@@ -410,6 +412,11 @@ _WORDS = {
     "limit": Status.BET_LIMIT,
     "bonus": Status.BONUS,
 }
+
+
+def _spelt(wire: str) -> str:
+    # Words give nothing away; anything else might.
+    return ascii(wire) if _WORDS_ONLY.fullmatch(wire) else shown(wire)
 
 
 def _nearest(wire: str, profile: Profile) -> str | None:
@@ -604,7 +611,7 @@ def _retired(exchange: Exchange, profile: Profile) -> Iterator[Cause]:
     if wire in profile.retired_statuses:
         yield Cause(
             "retired-status",
-            f"{shown(wire)} is a status of an older edition",
+            f"{_spelt(wire)} is a status of an older edition",
             f"answer {profile.statuses[profile.retired_statuses[wire]]}",
             "O",
         )
