@@ -223,7 +223,6 @@ class Session:
         self._checkup = examine(
             Target(s.endpoint, s.profile, s.key, s.players, s.rate, s.max_stake, narrow=s.rules is not None)
         )
-        self.results.exercised.update(self._checkup.good)
         for item in self._checkup.notices:
             self.results.advisories.setdefault(item.rule, {"count": 1, "evidence": item.said})
         if (stop := self._checkup.stop) is not None:
@@ -569,7 +568,7 @@ class Session:
                 self.problems.append(f"{id_} {rule.level}  {rule.text}  ({evidence})")
             if verdict.missing:
                 self.problems.append(f"not tested, so not proved: {', '.join(verdict.missing)}")
-            elif not set(verdict.states.values()) - {"not tested"}:
+            elif all(state == "not tested" for id_, state in verdict.states.items() if RULES[id_].part == "suite"):
                 self.problems.append("no rule was tested: the options switch off all that were chosen")
         if self.problems:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -713,21 +712,42 @@ def _told_by_controller(settings: Settings, worker_input: Mapping[str, Any]) -> 
 
 
 def _start_bundled(settings: Settings, resources: ExitStack) -> Settings:
-    players = settings.players or tuple(Player(f"player-{n}", f"session-{n}", "EUR") for n in range(1, _ACCOUNTS + 1))
-    accounts = [Account(p.player_id, p.session_id, p.currency or "EUR", _BALANCE) for p in players]
     rewards = settings.rewards or ("5e6fa5f3-6f1c-4a3e-9c39-0a3a3b6d2b11",)
-    public_key = None
-    if settings.key is not None:
-        folder = resources.enter_context(tempfile.TemporaryDirectory())
-        public_key = Path(folder) / "provider.pub.pem"
-        public_key.write_bytes(settings.key.public_pem)
-    try:
-        operator = resources.enter_context(
-            running(variant=settings.variant, public_key=public_key, players=accounts, rewards=rewards)
-        )
-    except ValueError as error:
-        raise pytest.UsageError(f"--operator-url={settings.target}: {error}") from None
-    return replace(settings, endpoint=Endpoint.parse(operator.url), players=players, rewards=rewards)
+    bundled = bundled_operator(settings.target, settings.key, settings.players, rewards)
+    endpoint, players = resources.enter_context(bundled)
+    return replace(settings, endpoint=endpoint, players=players, rewards=rewards)
+
+
+@contextmanager
+def bundled_operator(
+    target: str, key: SigningKey | None, players: tuple[Player, ...] = (), rewards: tuple[str, ...] = ()
+) -> Iterator[tuple[Endpoint, tuple[Player, ...]]]:
+    """The bundled operator for the length of a ``with``: where it is, and the players it knows.
+
+    Args:
+        target: ``reference`` or ``reference:NAME``.
+        key: Whose signatures it accepts; None checks none.
+        players: Test players; without any it brings its own.
+        rewards: Granted free-bet rewards.
+
+    Raises:
+        pytest.UsageError: There is no variant of that name.
+    """
+    players = players or tuple(Player(f"player-{n}", f"session-{n}", "EUR") for n in range(1, _ACCOUNTS + 1))
+    accounts = [Account(p.player_id, p.session_id, p.currency or "EUR", _BALANCE) for p in players]
+    with ExitStack() as resources:
+        public_key = None
+        if key is not None:
+            public_key = Path(resources.enter_context(tempfile.TemporaryDirectory())) / "provider.pub.pem"
+            public_key.write_bytes(key.public_pem)
+        variant = target.partition(":")[2] or None
+        try:
+            operator = resources.enter_context(
+                running(variant=variant, public_key=public_key, players=accounts, rewards=rewards)
+            )
+        except ValueError as error:
+            raise pytest.UsageError(f"--operator-url={target}: {error}") from None
+        yield Endpoint.parse(operator.url), players
 
 
 def _refuse_wrong_use(settings: Settings, item: Item) -> None:

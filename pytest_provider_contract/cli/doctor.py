@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from pytest_provider_contract.history import Player
     from pytest_provider_contract.preflight.checkup import Checkup
+    from pytest_provider_contract.signing import SigningKey
+    from pytest_provider_contract.transport import Endpoint
 
 _WRONG_USE = 4
 
@@ -79,7 +83,7 @@ def command(
     unsigned: bool,
     as_json: bool,
 ) -> None:
-    """Look whether it makes sense to test the wallet at URL.
+    """Look whether it makes sense to test the wallet at URL (or reference, the bundled operator).
 
     A dozen callbacks at most if all is well; a bet that is placed is rolled back. Exit status 0
     if the suite can be played, 1 if the wallet or what is in front of it must be mended first,
@@ -91,24 +95,34 @@ def command(
     from pytest_provider_contract.preflight.examine import Target, examine  # noqa: PLC0415
 
     try:
-        target = Target(
-            settings.endpoint_of(url),
-            settings.profile_of(profile),
-            None if unsigned else settings.key_of(key, Path.cwd())[0],
-            tuple(settings.player_of(text) for text in players),
-            rate,
-            max_stake,
-        )
+        dialect = settings.profile_of(profile)
+        signing = None if unsigned else settings.key_of(key, Path.cwd())[0]
+        known = tuple(settings.player_of(text) for text in players)
+        with _wallet(url, signing, known) as (endpoint, known):
+            checkup = examine(Target(endpoint, dialect, signing, known, rate, max_stake))
     except pytest.UsageError as error:
         raise _WrongUseError(str(error)) from None
-    checkup = examine(target)
     if as_json:
         click.echo(json.dumps(checkup.to_json(), indent=1))
     else:
-        for line in _told(checkup, looked_far=bool(players)):
+        for line in _told(checkup, looked_far=bool(known)):
             click.echo(line)
     stop = checkup.stop
     context.exit(0 if stop is None else _WRONG_USE if stop.wrong_use else 1)
+
+
+@contextmanager
+def _wallet(
+    url: str, key: SigningKey | None, players: tuple[Player, ...]
+) -> Iterator[tuple[Endpoint, tuple[Player, ...]]]:
+    from pytest_provider_contract.session import bundled_operator  # noqa: PLC0415
+    from pytest_provider_contract.settings import endpoint_of  # noqa: PLC0415
+
+    if url.partition(":")[0] != "reference":
+        yield endpoint_of(url), players
+        return
+    with bundled_operator(url, key, players) as found:
+        yield found
 
 
 def _told(checkup: Checkup, *, looked_far: bool) -> list[str]:

@@ -128,7 +128,7 @@ def _not_there(prober: Prober, first: Heard, player: Player, seen: tuple[str, ..
         )
     for path in candidates(endpoint.path, first.exchange.path):
         heard = prober.elsewhere(path, player)
-        if heard.is_answer:
+        if heard.is_answer and heard.word:
             found = Endpoint(endpoint.scheme, endpoint.host, endpoint.port, path).url
             return Item(
                 "PREFLIGHT-05",

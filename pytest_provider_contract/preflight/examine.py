@@ -163,11 +163,11 @@ class _Look:
         yield Item(
             "PREFLIGHT-09",
             Outcome.NOTICE,
-            f"signed with another key, {' and '.join(accepted)} get SUCCESS all the same",
+            f"SUCCESS for {' and '.join(accepted)}, signed with another key",
             "signatures are not checked, there at least",
             Who.OPERATOR,
             "verify every callback with the provider's public key first; the SIG rules say what is accepted",
-            (str(forged), str(win)),
+            tuple(f"signed with another key: {heard}" for heard in (forged, win)),
         )
 
     def _currency(self, first: Heard) -> str:

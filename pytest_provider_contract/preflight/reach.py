@@ -54,7 +54,8 @@ def _look(endpoint: Endpoint, found: Reach) -> Iterator[Item]:
         yield _unresolved(endpoint, error)
         return
     addresses = list(dict.fromkeys(str(info[4][0]) for info in known))
-    yield good("PREFLIGHT-01", f"{endpoint.host} is {', '.join(addresses[:_NAMES_SHOWN])}")
+    found_at = ", ".join(addresses[:_NAMES_SHOWN])
+    yield good("PREFLIGHT-01", found_at if found_at == endpoint.host else f"{endpoint.host} is {found_at}")
     started_s = time.monotonic()
     try:
         plain = socket.create_connection((endpoint.host, endpoint.port), timeout=CONNECT_S)

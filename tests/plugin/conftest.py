@@ -62,7 +62,7 @@ def refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Calla
 class Wallet:
     """A wallet over HTTP that records what it is sent and answers as a function tells."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, base: str = "") -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         wallet = self
 
@@ -71,7 +71,10 @@ class Wallet:
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
-                name = self.path.rpartition("/")[2]
+                there, _, name = self.path.rpartition("/")
+                if there != base:
+                    self.send_error(404)
+                    return
                 try:
                     fields = json.loads(raw)
                 except ValueError:
@@ -102,8 +105,8 @@ class Wallet:
 
 
 @contextmanager
-def _wallet(answer: Answer) -> Iterator[Wallet]:
-    wallet = Wallet(answer)
+def _wallet(answer: Answer, base: str = "") -> Iterator[Wallet]:
+    wallet = Wallet(answer, base)
     thread = threading.Thread(target=wallet.serve, daemon=True)
     thread.start()
     try:

@@ -58,7 +58,8 @@ def test_an_operator_without_answers(contract_run: Run, mute: bool) -> None:
     started = time.monotonic()
     with _socket_server(handle) as url:
         result = contract_run(PLAYER, "--operator-rules=BET,BALANCE,ROLLBACK", url=url)
-    _told(result, "not tested: the operator can't be asked any more")
+    _told(result, "PREFLIGHT-07 MUST")
+    result.assert_outcomes(failed=1)
     assert time.monotonic() - started < 60
 
 
@@ -86,7 +87,9 @@ def test_an_operator_that_dies(contract_run: Run, pytester: pytest.Pytester) -> 
 def test_a_player_whom_nobody_knows(contract_run: Run, wallet: Callable[..., Any]) -> None:
     with wallet(lambda _name, _fields: {"status": "UNKNOWN_ERROR"}) as w:
         result = contract_run(PLAYER, "--operator-rules=BALANCE,BET,ROLLBACK", "--operator-unsigned", url=w.url)
-    _told(result, "is the player of --operator-player known to the operator?")
+    _told(result, "PREFLIGHT-12 MUST")
+    assert "does not know the player" in " ".join(result.stdout.str().split())
+    result.assert_outcomes(failed=1)
 
 
 def test_a_wallet_that_declines_every_bet_is_not_green(contract_run: Run, wallet: Callable[..., Any]) -> None:
