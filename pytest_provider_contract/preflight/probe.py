@@ -23,6 +23,7 @@ from pytest_provider_contract.transport import Endpoint
 
 _OF_THE_CONTRACT = frozenset({"status", "requestId", "clientPlayerId", "balance"})
 _REFUSALS = frozenset({PageKind.BLOCKED, PageKind.CREDENTIALS, PageKind.VALIDATION})
+_MOST_VALUES = 50
 _YES = frozenset({"success", "ok"})
 _VARIES = re.compile(r"\d{4}-\d\d-\d\d[T ]|[0-9a-f]{8}-[0-9a-f]{4}-|^[0-9a-f]{16,}$", re.IGNORECASE)
 
@@ -83,9 +84,18 @@ class Heard:
         return printable(value) if isinstance(value, str) else None
 
     @property
-    def text(self) -> str:
-        """The body, for words that hint at a reason."""
-        return self.exchange.reply.body[:2000].decode("utf-8", "replace")
+    def words(self) -> str:
+        """What the wallet says in its reply, one value a line, but for what it echoes."""
+        sent = set(self.exchange.callback.fields().values())
+        said: list[str] = []
+        left: list[object] = [self.document]
+        while left and len(said) < _MOST_VALUES:
+            value = left.pop(0)
+            if isinstance(value, str):
+                said += [printable(value)] if value not in sent else []
+            elif isinstance(value, dict | list):
+                left += value.values() if isinstance(value, dict) else value
+        return "\n".join(said)
 
     def __str__(self) -> str:
         reply = self.exchange.reply

@@ -21,13 +21,11 @@ from pytest_provider_contract.signing import Forgery, SigningKey
 _UNAUTHORIZED = 401
 _REFUSING_SKEW_S = 5.0
 _WRONG = r"(invalid|bad|wrong|missing|mismatch|verif|fail|incorrect|denied)"
-_SIGNATURE = re.compile(
-    rf"{_WRONG}[^\"]{{0,30}}signature|signature[^\"]{{0,30}}{_WRONG}|unauthori[sz]ed", re.IGNORECASE
-)
+_SIGNATURE = re.compile(rf"{_WRONG}.{{0,30}}signature|signature.{{0,30}}{_WRONG}|unauthori[sz]ed", re.IGNORECASE)
 _PLAYER = re.compile(
-    r"(player|session|user|account|token|customer)[\w\s\"':,-]{0,40}"
+    r"(player|session|user|account|token|customer).{0,40}"
     r"(not[_\s-]?found|unknown|invalid|expired|does(n't| not) exist|inactive)"
-    r"|(unknown|invalid|no such|expired)[\w\s\"':,-]{0,20}(player|session|user|account|customer)",
+    r"|(unknown|invalid|no such|expired).{0,20}(player|session|user|account|customer)",
     re.IGNORECASE,
 )
 _SPELLINGS = (
@@ -85,11 +83,11 @@ class _Evidence:
     @property
     def tells_of_signature(self) -> bool:
         unauthorized = self.first.exchange.reply.status == _UNAUTHORIZED
-        return unauthorized or _SIGNATURE.search(self.first.text) is not None
+        return unauthorized or _SIGNATURE.search(self.first.words) is not None
 
     @property
     def tells_of_player(self) -> bool:
-        return _PLAYER.search(f"{self.first.word} {self.first.text}") is not None
+        return _PLAYER.search(self.first.words) is not None
 
 
 def _judge(told: _Evidence, player: Player, key: SigningKey | None) -> Item:

@@ -332,6 +332,14 @@ class Status401(Wallet):
         return dataclasses.replace(self.reply(request, "UNKNOWN_ERROR"), status=401 if why == "signature" else 200)
 
 
+class Backwards(Lean):
+    """Its keys come in an order in which the player's name stands before an unknown error."""
+
+    def reply(self, request: Request, status: str = "SUCCESS", **more: Any) -> Response:
+        told = json.loads(super().reply(request, status, **more).body)
+        return Response(body=json.dumps(dict(reversed(told.items()))).encode())
+
+
 class Unread(Wallet):
     """Does not read a body whose signature is wrong, so that its reply echoes nothing."""
 
@@ -361,7 +369,7 @@ def test_a_wrong_public_key(look: Look, key: SigningKey, wallet: type[Wallet]) -
     assert key.fingerprint in stop.cause
 
 
-@pytest.mark.parametrize("wallet", [Lean, Unread])
+@pytest.mark.parametrize("wallet", [Lean, Backwards, Unread])
 def test_refusals_that_do_not_tell_name_both_causes(look: Look, key: SigningKey, wallet: type[Wallet]) -> None:
     with serving(wallet(generate_key())) as port:
         stop = stop_of(look(port))
@@ -428,6 +436,21 @@ def test_an_unknown_player(look: Look, key: SigningKey, wallet: type[Wallet]) ->
         stop = stop_of(look(port, Player("carol", "s-carol", "EUR")))
     assert (stop.rule, stop.who) == ("PREFLIGHT-10", Who.EITHER)
     assert "carol" in stop.said
+
+
+@pytest.mark.parametrize("wallet", [Lean, Backwards])
+def test_an_unknown_player_whom_no_reply_tells_from_a_wrong_key(
+    look: Look, key: SigningKey, wallet: type[Wallet]
+) -> None:
+    class Refusing(wallet):  # type: ignore[misc, valid-type]
+        def rollback(self, request: Request) -> Response:
+            return self.reply(request, "UNKNOWN_ERROR")
+
+    with serving(Refusing(key)) as port:
+        stop = stop_of(look(port, Player("carol", "s-carol", "EUR")))
+    assert stop.rule == "PREFLIGHT-12"
+    assert key.fingerprint in stop.cause
+    assert "does not know the player" in stop.cause
 
 
 def test_an_unknown_session(look: Look, key: SigningKey) -> None:
