@@ -96,6 +96,23 @@ class Envelope:
 ORDINARY = Envelope()
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A callback in its envelope, ready to be sent.
+
+    Attributes:
+        callback: What to send; its ids and timestamp are the caller's.
+        envelope: How it is written and signed.
+        defect: What is deliberately wrong with it, kept in the record.
+        fault: What goes wrong on its way, or None.
+    """
+
+    callback: Callback
+    envelope: Envelope = ORDINARY
+    defect: Defect | None = None
+    fault: Fault | None = None
+
+
 class OperatorClient:
     """Sends callbacks to one operator over a warm connection.
 
@@ -186,35 +203,21 @@ class OperatorClient:
         self._record([exchange])
         return exchange
 
-    def send_together(
-        self,
-        callbacks: Sequence[Callback],
-        envelopes: Sequence[Envelope] | None = None,
-        defects: Sequence[Defect | None] | None = None,
-        faults: Sequence[Fault | None] | None = None,
-    ) -> list[Exchange]:
-        """Send callbacks at the same time and wait for all replies.
-
-        Args:
-            callbacks: What to send, each on a connection of its own.
-            envelopes: How each is written and signed; all in the ordinary way by default.
-            defects: What is deliberately wrong with each; nothing by default.
-            faults: What goes wrong on the way of each; nothing by default.
+    def send_together(self, letters: Sequence[Letter]) -> list[Exchange]:
+        """Send callbacks at the same time, each on a connection of its own, and wait for all replies.
 
         Returns:
-            The exchanges in the order of the callbacks. How much they overlapped is in their
+            The exchanges in the order of the letters. How much they overlapped is in their
             times and in the recorder.
 
         Raises:
             OperatorGoneError: Several callbacks in a row got no reply at all.
             ValueError: See `encode`.
         """
-        nothing = [None] * len(callbacks)
-        dressed = zip(callbacks, envelopes or [ORDINARY] * len(callbacks), faults or nothing, strict=True)
-        requests = [self._request(callback, envelope, fault) for callback, envelope, fault in dressed]
+        requests = [self._request(letter.callback, letter.envelope, letter.fault) for letter in letters]
         self._wait_for_turn(len(requests))
-        timed = self._pool.send_together(requests)
-        exchanges = [_exchange(*each) for each in zip(callbacks, requests, timed, defects or nothing, strict=True)]
+        sent = zip(letters, requests, self._pool.send_together(requests), strict=True)
+        exchanges = [_exchange(letter.callback, request, timed, letter.defect) for letter, request, timed in sent]
         self.recorder.add_overlap(overlap((e.started_s, e.ended_s) for e in exchanges))
         self._record(exchanges)
         return exchanges

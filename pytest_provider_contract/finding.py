@@ -15,7 +15,7 @@ from pytest_provider_contract.provider import Performance
 from pytest_provider_contract.redaction import hidden
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.scenario import to_json
-from pytest_provider_contract.wording import describe
+from pytest_provider_contract.wording import SAME_TIME, describe
 
 SHOWN_STEPS = 12
 
@@ -156,8 +156,9 @@ def render(finding: Mapping[str, Any], *, width: int = 100) -> str:
 def _wrapped(label: str, steps: list[str], width: int) -> list[str]:
     lines = [label + steps[0]]
     for step in steps[1:]:
-        if len(lines[-1]) + len(step) + 3 > width:
+        separator = " " if step.startswith(SAME_TIME) else " · "
+        if len(lines[-1]) + len(separator + step) > width:
             lines.append(" " * len(label) + step)
         else:
-            lines[-1] += " · " + step
+            lines[-1] += separator + step
     return lines

@@ -22,6 +22,8 @@ OK = frozenset({Status.SUCCESS})
 LARGE = 1 << 31
 HUGE = 1 << 53
 MAX_AMOUNT = (1 << 63) - 1
+# A reply whose balance nobody knows: lost, or never waited for.
+UNTOLD = -1
 
 # Where `Callback.content` has the round.
 _ROUND = 2
@@ -393,10 +395,11 @@ class Ledger:
             told = None if moves else state.rollbacks.get(id_)
             reported = branch.state.balances[rollback.player_id] if told is None else told
             original = told if self.either.replay_reports_original else None
+            balances = branch.balances if original is None else (branch.balances or frozenset()) | {original}
             yield replace(
                 branch,
                 state=branch.state.with_rollback(id_, reported),
-                balances=branch.balances if original is None else (branch.balances or frozenset()) | {original},
+                balances=None if original == UNTOLD else balances,
             )
 
     def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
@@ -479,6 +482,8 @@ class Ledger:
     ) -> Branch:
         current = state.balances[callback.player_id]
         original = current if original is None else original
+        if original == UNTOLD and self.either.replay_reports_original:
+            return Branch(statuses, state, rule, None)
         choices = ((self.either.replay_reports_current, current), (self.either.replay_reports_original, original))
         return Branch(statuses, state, rule, frozenset(balance for allowed, balance in choices if allowed))
 
@@ -523,6 +528,33 @@ class Ledger:
             # A numeric string is read as the number it spells by lenient wallets.
             for branch in self._correct(state, replace(callback, amount=int(spelled))):
                 yield replace(branch, rule=defect.rule, balances=None)
+
+
+def told(before: State, after: State, callback: Callback, balance: int) -> State:
+    """A state in which a callback that took effect reported another balance than its own.
+
+    Args:
+        before: The state before the callback.
+        after: The state of the branch that was taken.
+        callback: The callback.
+        balance: Minor units that the reply reported, or `UNTOLD`; a replay may repeat them.
+    """
+    id_, reference = _id(callback), callback.reference_id or ""
+    bet, win = after.bets.get(id_), after.wins.get(id_)
+    if callback.kind is Kind.BET and bet is not None and bet != before.bets.get(id_):
+        return after.with_bet(id_, replace(bet, reported=balance))
+    if callback.kind is Kind.WIN and win is not None and win != before.wins.get(id_):
+        return after.with_win(id_, replace(win, reported=balance))
+    if callback.kind is not Kind.ROLLBACK:
+        return after
+    if id_ not in before.rollbacks and id_ in after.rollbacks:
+        after = after.with_rollback(id_, balance)
+    bet = after.bets.get(reference)
+    if bet is not None and bet != before.bets.get(reference):
+        promised = frozenset((p, balance if p == callback.player_id else b) for p, b in bet.promised)
+        refund = None if bet.refund_reported is None else balance
+        after = after.with_bet(reference, replace(bet, refund_reported=refund, promised=promised))
+    return after
 
 
 def _still(state: State, callback: Callback, statuses: frozenset[Status], rule: str | None) -> Branch:

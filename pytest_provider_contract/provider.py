@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.checks import Violation
-from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient, OperatorGoneError
+from pytest_provider_contract.client import Envelope, Letter, OperatorClient, OperatorGoneError
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange, Player
 from pytest_provider_contract.ledger import Ledger, State
-from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, Step
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.verdict import Judge, opening_balance
@@ -20,6 +21,11 @@ from pytest_provider_contract.verdict import Judge, opening_balance
 _RESENDS = 3
 # Rules of these chapters are tested by every callback.
 _OF_EVERY_REPLY = ("REPLY", "TIME")
+# These are about several callbacks at once: one of them must have succeeded.
+_OF_WHOLE_HISTORIES = ("RACE", "LOST")
+# How often and after how many milliseconds the provider retries what was lost.
+_SETTLEMENTS = 8
+_SETTLING_MS = (0, 20, 50, 100, 200, 400)
 # An attempt that no scenario uses.
 _TIDYING = 1_000_000
 # After a violation so many steps are still worth sending.
@@ -46,6 +52,8 @@ class Performance:
         states: What the wallet may hold at the end; empty after a violation.
         aftermath: What followed an answer that the ledger does not explain, unjudged: the rest of a
             short scenario, and every player's balance. Was the reply wrong, or the money?
+        order: Indexes of `exchanges` in an order that explains the answers, as far as there is one.
+        undecided: Whether the search for an order gave up; that proves nothing.
     """
 
     scenario: Scenario
@@ -61,6 +69,8 @@ class Performance:
     opening: State | None = None
     states: tuple[State, ...] = ()
     aftermath: tuple[Exchange, ...] = ()
+    order: tuple[int, ...] = ()
+    undecided: bool = False
 
     @property
     def position(self) -> int:
@@ -126,30 +136,29 @@ class _Play:
     def run(self) -> Performance:
         involved = range(self.scenario.players)
         violation = self._open(involved)
-        position = -1
         if violation is None:
-            for position, step in enumerate(self.scenario.steps):
-                if violation := self._take(position, step):
+            for group in self.scenario.groups():
+                if violation := self._take(group):
                     break
             else:
-                violation = self._probe(involved)
+                violation = self._settle_lost() or self._probe(involved)
         if violation is not None and self.judge is not None and self.judge.ledger_violation:
-            self._go_on(position, involved)
+            self._go_on(involved)
         performance = self._performance(violation)
         self._tidy(performance)
         return performance
 
-    def _go_on(self, position: int, involved: range) -> None:
-        """Send the rest, for whoever wants to know why."""
-        rest = list(enumerate(self.scenario.steps))[position + 1 :]
-        if len(rest) > _SHORT_REST or any(step.wait_ms for _, step in rest):
+    def _go_on(self, involved: range) -> None:
+        """Send the rest, one after the other, for whoever wants to know why."""
+        rest = list(enumerate(self.scenario.steps))[self.steps[-1] + 1 :]
+        if len(rest) > _SHORT_REST or any(step.wait_ms or step.fault for _, step in rest):
             rest = []
         looks = [(-1, Step(Kind.BALANCE, player=index)) for index in involved]
         client = self.provider.client
         with suppress(OperatorGoneError):  # what was found out before still counts
             for number, step in [*rest, *looks]:
-                callback = self._callback(step, number)
-                self.aftermath.append(client.send(callback, *_dress(step, client, callback)))
+                letter = self._letter(step, number)
+                self.aftermath.append(client.send(letter.callback, letter.envelope, letter.defect))
                 self.played = max(self.played, number + 1)
 
     def _tidy(self, performance: Performance) -> None:
@@ -192,7 +201,7 @@ class _Play:
     def _asked(self, index: int) -> Exchange:
         """A player's balance before the first step; asked again where an idle connection was closed."""
         for _ in range(_RESENDS):
-            exchange = self._send(-1, self._callback(Step(Kind.BALANCE, player=index)))
+            exchange = self._send(-1, self._letter(Step(Kind.BALANCE, player=index)))
             if not exchange.reply.idle:
                 break
         return exchange
@@ -203,27 +212,68 @@ class _Play:
             told = replace(player, currency=currency)
             self.provider.players = tuple(told if p.player_id == player.player_id else p for p in self.provider.players)
 
-    def _take(self, position: int, step: Step) -> Violation | None:
-        assert self.judge is not None  # noqa: S101 - _open() comes first
-        if step.wait_ms:
-            time.sleep(step.wait_ms / 1000)
+    def _take(self, group: range) -> Violation | None:
+        """Send the steps of a group at the same time."""
+        steps = self.scenario.steps[group.start : group.stop]
+        if wait_ms := max(step.wait_ms for step in steps):
+            time.sleep(wait_ms / 1000)
+        if len(steps) == 1:
+            return self._send_alone(group.start, steps[0])
+        letters = [self._letter(step, position) for position, step in zip(group, steps, strict=True)]
+        exchanges = self.provider.client.send_together(letters)
+        self.exchanges += exchanges
+        self.steps += group
+        return self._judged(exchanges, group.stop - 1)
+
+    def _send_alone(self, position: int, step: Step) -> Violation | None:
         if step.forgery is Forgery.REUSED:
             # Within the same millisecond the body could be the same, and the signature right.
             time.sleep(0.002)
         for _ in range(_RESENDS):
-            callback = self._callback(step, position)
+            letter = self._letter(step, position)
             if step.forgery is Forgery.REUSED:
                 # What a wallet trusts once more may be the signature, or the request that it came with.
-                callback = replace(callback, request_id=self._latest_request_id() or callback.request_id)
-            envelope, defect = _dress(step, self.provider.client, callback)
-            exchange = self._send(position, callback, envelope, defect)
-            violation = self.judge.see(exchange)
-            if violation is not None:
-                return self._attributed(violation, position)
-            if not exchange.reply.idle:
+                request_id = self._latest_request_id() or letter.callback.request_id
+                letter = replace(letter, callback=replace(letter.callback, request_id=request_id))
+            exchange = self._send(position, letter)
+            if (violation := self._judged((exchange,), position)) is not None:
+                return violation
+            if not exchange.reply.idle or step.fault:
                 return None
         # Fresh connections do not count as idle, so this is out of reach for an honest transport.
         return Violation("REPLY-01", "a reply", "every connection was closed without one")
+
+    def _letter(self, step: Step, position: int = -1) -> Letter:
+        callback = self._callback(step, position)
+        envelope, defect = _dress(step, self.provider.client, callback)
+        return Letter(callback, envelope, defect, step.fault)
+
+    def _judged(self, exchanges: Sequence[Exchange], position: int) -> Violation | None:
+        assert self.judge is not None  # noqa: S101 - _open() comes first
+        if self.judge.undecided:
+            return None
+        violation = self.judge.see(exchanges[0]) if len(exchanges) == 1 else self.judge.see_together(exchanges)
+        return None if violation is None else self._attributed(violation, position)
+
+    def _settle_lost(self) -> Violation | None:
+        """Do what the provider does about callbacks whose replies were lost, until they can't move money any more.
+
+        A bet is rolled back, a win or a rollback retried [T].
+        """
+        assert self.judge is not None  # noqa: S101 - _open() comes first
+        position = len(self.scenario.steps)
+        for number in range(_SETTLEMENTS):
+            if self.judge.undecided or not (unsettled := self.judge.unsettled()):
+                break
+            time.sleep(_SETTLING_MS[min(number, len(_SETTLING_MS) - 1)] / 1000)
+            for callback in unsettled:
+                retry = replace(callback, request_id=new_id(), timestamp=now())
+                # The bet once more makes sure that it arrives, where its rollback was refused before.
+                if callback.kind is Kind.ROLLBACK or (callback.kind is Kind.BET and number % 2 == 0):
+                    retry = _rolled_back(retry)
+                if violation := self._judged((self._send(position, Letter(retry)),), position):
+                    return violation
+        return None
 
     def _attributed(self, violation: Violation, position: int) -> Violation:
         assert self.judge is not None  # noqa: S101 - _open() comes first
@@ -238,12 +288,12 @@ class _Play:
 
     def _probe(self, involved: range) -> Violation | None:
         probed = len(self.scenario.steps)
-        if self._ends_with_balances() >= set(involved):
+        if self.scenario.is_plain and self._ends_with_balances() >= set(involved):
             return None  # asking once more would tell nothing new
         if self.provider.thrifty and self._is_certain():
             return None
         for index in involved:
-            if violation := self._take(probed, Step(Kind.BALANCE, player=index)):
+            if violation := self._send_alone(probed, Step(Kind.BALANCE, player=index)):
                 return violation
         return None
 
@@ -256,15 +306,13 @@ class _Play:
         """The players whose money the scenario's own last steps ask for."""
         asked: set[int | None] = set()
         for step in reversed(self.scenario.steps):
-            if step.send is not Kind.BALANCE or step.forgery is not None or step.damage is not None:
+            if step.send is not Kind.BALANCE or step.together or step.forgery is not None or step.damage is not None:
                 break
             asked.add(step.player)
         return asked
 
-    def _send(
-        self, position: int, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None
-    ) -> Exchange:
-        exchange = self.provider.client.send(callback, envelope, defect)
+    def _send(self, position: int, letter: Letter) -> Exchange:
+        exchange = self.provider.client.send(letter.callback, letter.envelope, letter.defect, letter.fault)
         self.exchanges.append(exchange)
         self.steps.append(position)
         return exchange
@@ -277,10 +325,8 @@ class _Play:
         tested = False
         if judge is not None:
             exercised, advisory = judge.exercised, judge.advisory
-            if violation is None:
-                balances = {
-                    i: judge.states[0].balances[provider.players[i].player_id] for i in range(self.scenario.players)
-                }
+            if violation is None and not judge.undecided:
+                balances = self._agreed_balances(judge)
                 tested = self._is_tested(judge)
                 if tested and self.scenario.via and self.scenario.rule:
                     exercised[self.scenario.rule] += 1
@@ -302,7 +348,22 @@ class _Play:
             judge.state if judge else None,
             tuple(judge.states) if judge and violation is None else (),
             tuple(self.aftermath),
+            self._order(judge) if judge else (),
+            judge is not None and judge.undecided,
         )
+
+    def _order(self, judge: Judge) -> tuple[int, ...]:
+        opening = len(self.exchanges) - len(judge.seen)
+        return (*range(opening), *(index + opening for index in judge.order))
+
+    def _agreed_balances(self, judge: Judge) -> dict[int, int]:
+        """The balances that all explanations agree on; of the others nobody knows."""
+        agreed = {}
+        for index in range(self.scenario.players):
+            held = {state.balances[self.provider.players[index].player_id] for state in judge.states}
+            if len(held) == 1:
+                agreed[index] = held.pop()
+        return agreed
 
     def _is_tested(self, judge: Judge) -> bool:
         """Whether a step in focus met one of the ledger's rules that the scenario is after."""
@@ -310,12 +371,15 @@ class _Play:
         if wanted[0] is None or wanted[0].startswith(_OF_EVERY_REPLY):
             return True
         opening = len(self.exchanges) - len(judge.seen)
-        met = {
-            judge.step_rules[i - opening]
+        focused = [
+            i - opening
             for i, position in enumerate(self.steps)
             if 0 <= position < len(self.scenario.steps) and self.scenario.steps[position].focus
-        }
-        return not met.isdisjoint(wanted)
+        ]
+        if wanted[0].startswith(_OF_WHOLE_HISTORIES):
+            met = {judge.statuses.get(i) for i in focused}
+            return Status.SUCCESS in met and (wanted[0] != "RACE-04" or Status.INSUFFICIENT_BALANCE in met)
+        return not {judge.step_rules[i] for i in focused}.isdisjoint(wanted)
 
     # -- minting --------------------------------------------------------------------------------
 
@@ -396,6 +460,20 @@ def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Enve
         return replace(envelope, raw=_spoiled(damage, client.encode(callback))), Defect(damage.rule, "unreadable")
     defect = Defect(damage.rule, "field", damage.field, damage.json)
     return replace(envelope, changes={damage.field: damage.json}), defect
+
+
+def _rolled_back(callback: Callback) -> Callback:
+    """The rollback of a bet, or a new one instead of a rollback whose reply was lost."""
+    bet_id = callback.transaction_id if callback.kind is Kind.BET else callback.reference_id
+    return replace(
+        callback,
+        kind=Kind.ROLLBACK,
+        transaction_id=new_id(),
+        reference_id=bet_id,
+        amount=None,
+        currency=None,
+        round_closed=True,
+    )
 
 
 def _spoiled(damage: Damage, body: bytes) -> bytes:

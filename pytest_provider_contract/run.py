@@ -31,6 +31,7 @@ _T = TypeVar("_T")
 NOMINAL_STAKE = 5_000
 _COMFORTABLE = 10 * NOMINAL_STAKE
 _CONFIRMATIONS = 2
+_RACE_ATTEMPTS = 10
 _INSISTENCE = 4
 _DRIFT = 1_000_000
 _GENERATED_SHARE = 0.03
@@ -52,6 +53,7 @@ _LEAST_SHRINKING_S = 2.0
 RESTING = scenario([], balance(), balance(wait_ms=1_100, focus=True), rule="BALANCE-03", via="BALANCE-01")
 # About so many callbacks tell apart what the evidence leaves.
 _PROBING = 120
+_OF_THE_NETWORK = ("RACE", "LOST")
 
 
 class NotTestedError(Exception):
@@ -391,7 +393,7 @@ class ContractRun:
         """
         self._can_go_on()
         self.client.label = plan.rule or ""
-        fitted = plan if exact_amounts else self.fit(plan)
+        fitted = (plan if exact_amounts else self.fit(plan)).narrowed(self._widest())
         performance = self._play(fitted)
         if performance.violation is not None and performance.steps.count(-1) < fitted.players:
             # It went on from the balance that the last scenario ended with. A try that asks
@@ -503,6 +505,11 @@ class ContractRun:
             performance = self.expect(stage.plan)
             if not performance.declined:
                 self.results.exercised.update(rules)
+
+    def _widest(self) -> int:
+        """How many callbacks an operator of this speed answers in time, were it one after the other."""
+        deadline_ms = 1000 * min(terms.deadline_s for terms in self.settings.profile.callbacks.values())
+        return max(2, int(deadline_ms / 2 / max(self._median_ms(), 1)))
 
     def _insisted(self, performance: Performance) -> Performance:
         """Play a scenario again whose rule could not be tested because a bet was declined.
@@ -618,13 +625,20 @@ class ContractRun:
         return self._retried(self.fit(plan))
 
     def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:
-        best = first
+        """The shortest performance found that shows the same, and how often it did in how many tries."""
         total_s = self.settings.effort.total_s
         left_s = max(total_s - self.elapsed_s, _LEAST_SHRINKING_S)
         deadline_s = self._now() + min(max(total_s / 4, 5), 30, left_s)
         hanging = _hangs(first)
+        if not (first.scenario.is_plain or hanging):
+            # What shows without races and lost replies as well is no matter of them.
+            plain = self._retried(_cut(first).plain())
+            if plain is not None and plain.violation is not None and plain.position >= 0:
+                first, rule = plain, plain.violation.rule
+        best = first
+        attempts = 1 if first.scenario.is_plain else _RACE_ATTEMPTS
 
-        def still_fails(candidate: Scenario) -> bool:
+        def shows(candidate: Scenario) -> bool:
             nonlocal best
             if hanging or self.results.gone or self._now() > deadline_s:
                 return False
@@ -634,14 +648,12 @@ class ContractRun:
             best = performance
             return True
 
-        shortened = shrink(_cut(first), still_fails)
+        shortened = shrink(_cut(first), lambda candidate: any(shows(candidate) for _ in range(attempts)))
         repeated = tries = 0
-        while not hanging and tries < _CONFIRMATIONS and self._now() < deadline_s:
-            again = self._retried(shortened)
+        confirmations = _CONFIRMATIONS if shortened.is_plain else _RACE_ATTEMPTS
+        while not hanging and tries < confirmations and self._now() < deadline_s:
             tries += 1
-            if again is not None and _shows(again, rule, advisory):
-                repeated += 1
-                best = again
+            repeated += shows(shortened)
         return best, repeated, tries
 
     def _retried(self, plan: Scenario) -> Performance | None:
@@ -676,7 +688,15 @@ class ContractRun:
 def _shows(performance: Performance, rule: str, advisory: str | None) -> bool:
     if advisory is not None:
         return advisory in performance.advisory
-    return performance.violation is not None and performance.violation.rule == rule
+    if performance.violation is None:
+        return False
+    found = performance.violation.rule
+    # A shorter race is often one of another kind.
+    return found == rule or (_chapter(found) == _chapter(rule) and _chapter(rule) in _OF_THE_NETWORK)
+
+
+def _chapter(rule: str) -> str:
+    return RULES[rule].chapter
 
 
 def _hangs(performance: Performance) -> bool:

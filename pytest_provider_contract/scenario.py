@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from pytest_provider_contract.callbacks import Spelling
@@ -18,6 +19,7 @@ from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.signing import Forgery
+from pytest_provider_contract.transport import Fault
 
 Conflict = Literal["amount", "round", "bet"]
 Reward = Literal["granted", "unknown"]
@@ -99,6 +101,8 @@ class Step:
         damage: Something wrong with the body.
         wait_ms: Milliseconds to wait before sending.
         focus: Whether the scenario's own rule is at stake from here on.
+        together: Whether it is sent at the same time as the step before it.
+        fault: What goes wrong on its way.
     """
 
     send: Kind
@@ -114,6 +118,8 @@ class Step:
     damage: Damage | None = None
     wait_ms: int = 0
     focus: bool = False
+    together: bool = False
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,20 @@ class Scenario:
         """Whether it makes sense only where signatures are checked."""
         return any(step.forgery or step.header_case != "as-is" for step in self.steps)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every callback is sent alone and arrives, with its reply."""
+        return not any(step.together or step.fault for step in self.steps)
+
+    def plain(self) -> Scenario:
+        """The same callbacks one after the other, on a network without faults."""
+        return replace(self, steps=tuple(replace(s, together=False, fault=None) for s in self.steps))
+
+    def groups(self) -> list[range]:
+        """Positions of steps that are sent at the same time, group by group."""
+        starts = [i for i, step in enumerate(self.steps) if not (i and step.together)]
+        return [range(a, b) for a, b in pairwise([*starts, len(self.steps)])]
+
     def used_bets(self) -> dict[int, BetPlan]:
         """The bets that a step refers to, by index."""
         return {step.bet: self.bets[step.bet] for step in self.steps if step.bet is not None}
@@ -162,8 +182,16 @@ class Scenario:
         return all((self.bets[b].player, self.bets[b].round) != (own.player, own.round) for b in later if b is not None)
 
     def without(self, *positions: int) -> Scenario:
-        """This scenario with some steps left out."""
-        return replace(self, steps=tuple(s for i, s in enumerate(self.steps) if i not in positions))
+        """This scenario with some steps left out; what stays of a group stays together."""
+        steps: list[Step] = []
+        for group in self.groups():
+            kept = [self.steps[i] for i in group if i not in positions]
+            steps += together(*kept) if len(group) > 1 and kept else kept
+        return replace(self, steps=tuple(steps))
+
+    def narrowed(self, most: int) -> Scenario:
+        """This scenario with at most so many callbacks at the same time."""
+        return self.without(*(i for group in self.groups() for i in group[most:]))
 
 
 # -- writing scenarios down --------------------------------------------------------------------------
@@ -204,6 +232,11 @@ def win(index: int = 0, **more: Any) -> Step:
 def rollback(index: int = 0, attempt: int = 0, **more: Any) -> Step:
     """Send a bet's rollback, a further one under a new attempt."""
     return Step(Kind.ROLLBACK, index, attempt=attempt, **more)
+
+
+def together(*steps: Step) -> tuple[Step, ...]:
+    """Steps that are sent at the same time."""
+    return (replace(steps[0], together=False), *(replace(step, together=True) for step in steps[1:]))
 
 
 # -- JSON ----------------------------------------------------------------------------------------------
@@ -251,6 +284,8 @@ def from_json(data: Mapping[str, Any]) -> Scenario:
 def _step(data: Mapping[str, Any]) -> Step:
     read: dict[str, Any] = dict(data)
     read["send"] = Kind(read["send"])
+    if read.get("fault"):
+        read["fault"] = Fault(read["fault"])
     if read.get("forgery"):
         read["forgery"] = Forgery(read["forgery"])
     if read.get("spelling"):

@@ -9,7 +9,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
+from hypothesis.strategies import SearchStrategy
 
 from pytest_provider_contract import __version__
 from pytest_provider_contract.artifacts import read_replay, write_artifacts
@@ -32,6 +33,7 @@ from pytest_provider_contract.operator import Operator
 from pytest_provider_contract.preflight.checkup import Checkup, Item, Outcome, SenselessError
 from pytest_provider_contract.preflight.examine import Target, examine
 from pytest_provider_contract.preflight.reach import reach
+from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.progress import Progress
 from pytest_provider_contract.redaction import address
 from pytest_provider_contract.reference.accounts import Account
@@ -42,7 +44,7 @@ from pytest_provider_contract.run import ContractRun, NotTestedError, Results, S
 from pytest_provider_contract.scenario import Scenario, ScenarioError
 from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, certificate_path, read_settings
 from pytest_provider_contract.signing import SigningKey
-from pytest_provider_contract.strategies import scenarios
+from pytest_provider_contract.strategies import Funds
 from pytest_provider_contract.summary import Verdict, judge_rules, table
 from pytest_provider_contract.transport import Endpoint
 
@@ -66,12 +68,15 @@ CHAPTER_FILES = (
     "signature",
     "bodies",
     "time",
+    "lost",
+    "races",
     "sequences",
     "memory",
 )
 _WORKER_INPUT = "provider_contract"
 _STARTING_S = 30.0
 _ACCOUNTS = 4
+_RETRIES = 3
 _BALANCE = 10**10
 
 
@@ -119,10 +124,24 @@ class SuiteCheck:
             self.run.results.not_tested.setdefault(rule, reason)
         pytest.skip(reason)
 
-    def generated(self, players: int, share: float) -> None:
+    def storm(self, *plans: Scenario, exact_amounts: bool = False) -> None:
+        """Play scenarios over and over for a while: a race may need many tries to show."""
+        self(*plans, exact_amounts=exact_amounts)
+        until_s = self.run.elapsed_s + self.run.settings.effort.storm_s
+        while self.run.elapsed_s < until_s:
+            self(*plans, exact_amounts=exact_amounts)
+
+    def backoffs_ms(self, kind: Kind) -> list[tuple[int, ...]]:
+        """Milliseconds between the provider's tries: scaled down, and with `certify` as they are too."""
+        retry = self.run.settings.profile.retry
+        scales = (0.01, 1.0) if self.run.settings.effort.name == "certify" and kind in retry.callbacks else (0.01,)
+        delays_ms = [1000 * retry.first_delay_s * retry.factor**k for k in range(_RETRIES)]
+        return [tuple(round(scale * delay) for delay in delays_ms) for scale in scales]
+
+    def generated(self, strategy: Callable[[Funds], SearchStrategy[Scenario]], *, players: int, share: float) -> None:
         """Draw and play scenarios for a share of the time that is left."""
         run = self.run
-        funds = replace(run.funds(), players=players)
+        funds = replace(run.funds(), players=min(players, run.funds().players))
         if funds.balance < 1:
             self.not_tested("a player has no money")
         run.look_up()
@@ -141,7 +160,7 @@ class SuiteCheck:
 
         try:
             draw_until(
-                scenarios(funds),
+                strategy(funds),
                 play,
                 limit_s=run.generation_s(share),
                 number=run.settings.seed + players,

@@ -24,16 +24,23 @@ _CURRENCY_LETTERS = 3
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a run may generate, in seconds from its start, starting up included.
+    """How long a run may take.
 
-    What comes after, such as the closing table, takes a second or two.
+    Attributes:
+        name: The effort's name.
+        total_s: Seconds from the start until which it generates, starting up included. What
+            comes after, such as the closing table, takes a second or two.
+        storm_s: Seconds for which callbacks at the same time are repeated, for each rule of them.
     """
 
     name: str
     total_s: float
+    storm_s: float
 
 
-EFFORTS = {effort.name: effort for effort in (Effort("quick", 13), Effort("standard", 57), Effort("certify", 295))}
+EFFORTS = {
+    effort.name: effort for effort in (Effort("quick", 13, 0.2), Effort("standard", 57, 1.5), Effort("certify", 295, 8))
+}
 
 
 @dataclass(frozen=True, slots=True)

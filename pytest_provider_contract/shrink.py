@@ -57,6 +57,8 @@ def _with_fewer_bets(scenario: Scenario) -> Iterator[Scenario]:
 def _plainer(step: Step) -> Iterator[Step]:
     # An attempt stays as it is: the provider gives every rollback a transactionId of its own.
     for change in (
+        {"fault": None},
+        {"together": False},
         {"closed": True},
         {"spelling": Spelling.COMPACT},
         {"conflict": None},

@@ -26,8 +26,10 @@ from pytest_provider_contract.scenario import (
     balance,
     bet,
     rollback,
+    together,
     win,
 )
+from pytest_provider_contract.transport import Fault
 
 Story = Callable[[int], tuple[Step, ...]]
 
@@ -137,6 +139,59 @@ def scenarios(draw: st.DrawFn, funds: Funds) -> Scenario:
     for _ in range(draw(_between(0, 4))):
         _disturb(draw, plans, steps, funds)
     return Scenario(plans, tuple(steps))
+
+
+@st.composite
+def storms(draw: st.DrawFn, funds: Funds) -> Scenario:
+    """Scenarios in which two to ten callbacks arrive at the same time: neighbours, and copies of them."""
+    base = draw(scenarios(funds))
+    steps = list(base.steps)
+    start = draw(_between(0, len(steps) - 1))
+    group = [step for step in steps[start : start + draw(_between(1, 5))] if step.player != UNKNOWN_PLAYER]
+    neighbours = len(group)
+    if not group:
+        return base
+    for _ in range(draw(_between(1 if neighbours == 1 else 0, 5))):
+        copied = group[draw(_between(0, neighbours - 1))]
+        # A further rollback has a transactionId of its own, as the provider's have.
+        own = copied.send is Kind.ROLLBACK and draw(_between(0, 1))
+        group.append(replace(copied, attempt=10 + len(group)) if own else copied)
+    steps[start : start + neighbours] = together(*group)
+    return replace(base, steps=tuple(steps))
+
+
+@st.composite
+def losses(draw: st.DrawFn, funds: Funds) -> Scenario:
+    """Scenarios in which one or two callbacks go wrong on their way and the provider tries again."""
+    base = draw(scenarios(funds))
+    steps = list(base.steps)
+    for _ in range(draw(_between(1, 2))):
+        # A bet that can't be paid may be accepted whenever it comes: nobody could tell when that is over.
+        at_risk = [i for i, s in enumerate(steps) if _may_go_wrong(base, s)]
+        if not at_risk:
+            break
+        position = at_risk[draw(_between(0, len(at_risk) - 1))]
+        step = steps[position]
+        steps[position] = replace(step, fault=draw(_faults()))
+        retries = [step]
+        if step.send is Kind.BET:
+            retries.append(rollback(step.bet or 0, 20))
+        elif step.send is Kind.ROLLBACK:
+            retries = [replace(step, attempt=21), step]
+        if draw(_between(0, 3)):
+            steps.insert(position + 1, retries[draw(_between(0, len(retries) - 1))])
+    return replace(base, steps=tuple(steps))
+
+
+@cache
+def _faults() -> st.SearchStrategy[Fault]:
+    return st.sampled_from([Fault.REPLY_LOST, Fault.REPLY_LOST, Fault.RESET, Fault.TWICE, Fault.CUT])
+
+
+def _may_go_wrong(base: Scenario, step: Step) -> bool:
+    if step.bet is None or step.player is not None or step.conflict or step.of_win or step.fault:
+        return False
+    return not base.bets[step.bet].of_balance and base.bets[step.bet].reward is None
 
 
 def _disturb(draw: st.DrawFn, plans: Sequence[BetPlan], steps: list[Step], funds: Funds) -> None:

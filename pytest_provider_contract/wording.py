@@ -9,12 +9,28 @@ from pytest_provider_contract.checks import grouped
 from pytest_provider_contract.history import UNKNOWN_PLAYER
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step
+from pytest_provider_contract.transport import Fault
+
+# Stands before a step that is sent at the same time as the one before it.
+SAME_TIME = "‖"
+_FAULTS = {
+    Fault.REPLY_LOST: "its reply lost",
+    Fault.CUT: "cut half way",
+    Fault.RESET: "the connection reset after it",
+    Fault.TWICE: "delivered twice",
+    Fault.SLOW_WRITE: "sent slowly",
+    Fault.SLOW_READ: "its reply read slowly",
+}
 
 
 def describe(value: Scenario) -> list[str]:
     """Every step in a few words; a bet is referred to by the number of the step that sends it first."""
     teller = _Teller(value)
-    return [f"{number} {teller.tell(number, step)}" for number, step in enumerate(value.steps, 1)]
+    told = []
+    for number, step in enumerate(value.steps, 1):
+        beside = f"{SAME_TIME} " if step.together and number > 1 else ""
+        told.append(f"{beside}{number} {teller.tell(number, step)}")
+    return told
 
 
 @dataclass(slots=True)
@@ -92,6 +108,8 @@ def _oddities(step: Step) -> list[str]:
         notes.append(f"with the header in {step.header_case} case")
     if not step.closed:
         notes.append("with roundClosed false")
+    if step.fault:
+        notes.append(f"({_FAULTS[step.fault]})")
     if step.damage:
         notes.append(_damage(step.damage))
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.strategies import losses, scenarios, storms
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
@@ -12,10 +13,20 @@ rule = pytest.mark.provider_rule
 
 @rule("SEQ-02")
 def test_sequences_of_two_players(contract_check: SuiteCheck) -> None:
-    contract_check.generated(players=2, share=0.5)
+    contract_check.generated(scenarios, players=2, share=0.25)
+
+
+@rule("LOST-08")
+def test_sequences_with_lost_replies(contract_check: SuiteCheck) -> None:
+    contract_check.generated(losses, players=2, share=0.25)
+
+
+@rule("RACE-09")
+def test_sequences_with_callbacks_at_the_same_time(contract_check: SuiteCheck) -> None:
+    contract_check.generated(storms, players=2, share=0.5)
 
 
 @rule("SEQ-01")
 def test_sequences_of_one_player(contract_check: SuiteCheck) -> None:
     # Last, so that the second player's money has rested when it is asked for again.
-    contract_check.generated(players=1, share=1.0)
+    contract_check.generated(scenarios, players=1, share=1.0)

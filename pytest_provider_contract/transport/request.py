@@ -12,12 +12,12 @@ from pytest_provider_contract.transport.reply import Header, Reply
 class Fault(StrEnum):
     """What the network does to a callback on its way, on purpose."""
 
-    REPLY_LOST = "the connection is closed after the request's last byte"
-    CUT = "the connection is closed half way through the body"
-    RESET = "the connection is reset after the request's last byte"
-    TWICE = "the request is delivered twice, at the same time"
-    SLOW_WRITE = "the request trickles"
-    SLOW_READ = "the reply is read slowly"
+    REPLY_LOST = "reply-lost"
+    CUT = "cut"
+    RESET = "reset"
+    TWICE = "twice"
+    SLOW_WRITE = "slow-write"
+    SLOW_READ = "slow-read"
 
     @property
     def hides_reply(self) -> bool:
