@@ -328,8 +328,9 @@ class _Play:
             if violation is None and not judge.undecided:
                 balances = self._agreed_balances(judge)
                 tested = self._is_tested(judge)
-                if tested and self.scenario.via and self.scenario.rule:
-                    exercised[self.scenario.rule] += 1
+                rule = self.scenario.rule
+                if tested and rule and (self.scenario.via or rule.startswith(_OF_WHOLE_HISTORIES)):
+                    exercised[rule] += 1
         # After a violation nobody knows what the wallet holds: the next play asks.
         for index in range(self.scenario.players):
             provider.known.pop(index, None)

@@ -68,8 +68,8 @@ CHAPTER_FILES = (
     "signature",
     "bodies",
     "time",
-    "lost",
     "races",
+    "lost",
     "sequences",
     "memory",
 )

@@ -31,7 +31,7 @@ class Judge:
         seen: Exchanges judged so far.
         step_rules: The rule each of them put to the test, None where several could explain it.
         order: Indexes of `seen` in an order that explains the answers.
-        statuses: What those answered that were judged together, by index of `seen`.
+        statuses: What was answered, by index of `seen`.
         declined: How many bets that could be paid were declined without a reason being given.
         ledger_violation: Whether the violation is one of money or status, not of form.
         undecided: Whether the search for an order gave up, which proves nothing.
@@ -116,6 +116,7 @@ class Judge:
         rules = {branch.rule for _, branch in matched}
         self.declined += exchange.kind is Kind.BET and rules == {None} and answer.status is Status.UNKNOWN
         self._count(exchange, answer)
+        self.statuses[len(self.seen) - 1] = answer.status
         # Only a rule that all explanations agree on was put to the test.
         if len(rules) == 1 and (rule_met := rules.pop()) is not None:
             self.step_rules[-1] = rule_met

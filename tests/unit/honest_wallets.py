@@ -9,17 +9,18 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
 
 from hypothesis import strategies as st
 
 from pytest_provider_contract.callbacks import Callback
-from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient
+from pytest_provider_contract.client import ORDINARY, Envelope, Letter, OperatorClient
 from pytest_provider_contract.history import Defect, Exchange, Player
 from pytest_provider_contract.profile import Kind, Profile, Status, load_profile
 from pytest_provider_contract.provider import Provider
-from pytest_provider_contract.transport import Endpoint, Failure, Reply
+from pytest_provider_contract.transport import Endpoint, Failure, Fault, Reply
 
 PROFILE = load_profile("155io")
 REWARD = "5f0a7c1e-0000-4000-8000-00000000abcd"
@@ -339,19 +340,55 @@ class InMemoryClient:
     spoil: Callable[[dict[str, object]], dict[str, object]] = dict
     losses: Iterator[str] = field(default_factory=lambda: itertools.repeat("none"))  # or request, reply
     probed: dict[str, int] = field(default_factory=dict)  # the money at the time of the last probe
+    chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311 - no secret
+    late: list[Callback] = field(default_factory=list)  # requests whose clients are gone
 
     def encode(self, callback: Callback, envelope: Envelope = ORDINARY) -> bytes:
         real = OperatorClient(Endpoint.parse("http://127.0.0.1:1"), self.profile, None)
         return real.encode(callback, envelope)
 
-    def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:  # noqa: ARG002
+    def send(
+        self,
+        callback: Callback,
+        envelope: Envelope = ORDINARY,  # noqa: ARG002
+        defect: Defect | None = None,
+        fault: Fault | None = None,
+    ) -> Exchange:
         started = time.monotonic()
+        self._let_late_ones_arrive()
         loss = next(self.losses, "none")
         if loss != "none":
             if loss == "reply":
                 self.wallet.answer(callback)
             lost = Reply(None, failure=Failure.CLOSED, idle=True)
             return Exchange(callback, "/", (), b"", lost, started, time.monotonic(), defect)
+        if fault is not None and fault.hides_reply:
+            if fault is not Fault.CUT:
+                self.late.append(callback)
+            failure = Failure.CUT if fault is Fault.CUT else Failure.ABANDONED
+            gone = Reply(None, failure=failure)
+            return Exchange(callback, "/", (), b"", gone, started, time.monotonic(), defect, fault)
+        exchange = self._answered(callback, started, defect)
+        if fault is Fault.TWICE:
+            again = self._answered(callback, started, defect)
+            return replace(exchange, fault=fault, twin=again, ended_s=again.ended_s)
+        return replace(exchange, fault=fault)
+
+    def send_together(self, letters: Sequence[Letter]) -> list[Exchange]:
+        started = time.monotonic()
+        order = self.chance.sample(range(len(letters)), len(letters))
+        carried_out = {i: self.send(letters[i].callback, fault=letters[i].fault) for i in order}
+        ended = time.monotonic()
+        return [replace(carried_out[i], started_s=started, ended_s=ended) for i in range(len(letters))]
+
+    def _let_late_ones_arrive(self) -> None:
+        # A request whose client is gone may be carried out now, later, or never.
+        for callback in list(self.late):
+            if self.chance.random() < 0.5:
+                self.late.remove(callback)
+                self.wallet.answer(callback)
+
+    def _answered(self, callback: Callback, started: float, defect: Defect | None) -> Exchange:
         status, told = (ERROR, None) if defect is not None else self.wallet.answer(callback)
         if callback.kind is Kind.BALANCE:
             self.probed = dict(self.wallet.money)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import replace
+from random import Random
 
 import pytest
 from honest_wallets import (
@@ -30,7 +31,7 @@ from pytest_provider_contract.ledger import Fate, Ledger, State
 from pytest_provider_contract.profile import Either, Kind, Status
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
-from pytest_provider_contract.strategies import Funds, scenarios
+from pytest_provider_contract.strategies import Funds, losses, scenarios, storms
 from pytest_provider_contract.wording import describe
 
 QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -97,6 +98,16 @@ def told(scenario: Scenario, habits: Habits) -> str:
     return "\n".join([str(odd), *describe(scenario)])
 
 
+FUNDS = Funds(1000, 200, players=2, reward=True)
+
+
+def moves_money(wallet: Wallet, callback: Callback) -> bool:
+    """Whether a request that is still on its way would move money after the scenario is over."""
+    before = dict(wallet.money)
+    wallet.answer(callback)
+    return wallet.money != before
+
+
 class TestNoFalseAlarm:
     @settings(QUIET, max_examples=N(200))
     @given(HABITS, wild_scenarios())
@@ -123,11 +134,24 @@ class TestNoFalseAlarm:
         assert performance.violation is None, f"{performance.violation} {losses}\n{told(scenario, habits)}"
 
     @settings(QUIET, max_examples=N(120))
-    @given(HABITS, scenarios(Funds(1000, 200, players=2, reward=True)))
+    @given(HABITS, scenarios(FUNDS))
     def test_every_honest_wallet_is_explained_in_generated_scenarios(self, habits: Habits, scenario: Scenario) -> None:
         wallet = Wallet(habits, {"alice": 1000, "bob": 1000})
         violation = play(wallet, scenario)
         assert violation is None, told(scenario, habits)
+
+    @settings(QUIET, max_examples=N(150))
+    @given(HABITS, storms(FUNDS) | losses(FUNDS), st.randoms(use_true_random=False))
+    def test_every_honest_wallet_is_explained_whatever_arrives_at_once_or_late(
+        self, habits: Habits, scenario: Scenario, chance: Random
+    ) -> None:
+        wallet = Wallet(habits, {"alice": 1000, "bob": 1000})
+        provider = provider_of(wallet)
+        provider.client.chance = chance
+        performance = provider.play(scenario)
+        assert performance.violation is None, f"{performance.violation}\n{told(scenario, habits)}"
+        assert not performance.undecided
+        assert not [c for c in provider.client.late if c.kind is not Kind.BALANCE and moves_money(wallet, c)]
 
     @pytest.mark.parametrize(
         ("habits", "bets", "steps"),

@@ -11,6 +11,7 @@ from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, bet, rollback, win
 from pytest_provider_contract.signing import Forgery
+from pytest_provider_contract.transport import Fault
 
 PLANS = (BetPlan(10, 10), BetPlan(20, 20, player=1))
 
@@ -54,10 +55,16 @@ class FailsOnWins(Wallet):
 
 
 class GoesAway(InMemoryClient):
-    def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:
+    def send(
+        self,
+        callback: Callback,
+        envelope: Envelope = ORDINARY,
+        defect: Defect | None = None,
+        fault: Fault | None = None,
+    ) -> Exchange:
         if callback.kind is Kind.ROLLBACK:
             raise OperatorGoneError("gone")
-        return super().send(callback, envelope, defect)
+        return super().send(callback, envelope, defect, fault)
 
 
 def test_what_was_found_out_survives_an_operator_that_goes_away_while_tidying_up() -> None:
