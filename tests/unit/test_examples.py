@@ -15,7 +15,7 @@ from pytest_provider_contract.profile import load_profile
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.rules import CHAPTERS, RULES
 from pytest_provider_contract.signing import SigningKey, generate_key
-from pytest_provider_contract.transport import Endpoint, Failure, Reply
+from pytest_provider_contract.transport import Endpoint, Failure, Fault, Reply
 
 JSON = ((b"content-type", b"application/json"),)
 SPELT_OUT = {"REPLY", "SIG", "BALANCE", "BET", "WIN", "ROLLBACK", "IDEM", "ORDER", "PLAYER", "FREE", "AMOUNT", "TIME"}
@@ -29,7 +29,13 @@ class Script(OperatorClient):
         self.answers = answers.split()
         self.last: dict[str, str] = {}
 
-    def send(self, callback: Callback, envelope: Envelope = ORDINARY, defect: Defect | None = None) -> Exchange:
+    def send(
+        self,
+        callback: Callback,
+        envelope: Envelope = ORDINARY,
+        defect: Defect | None = None,
+        fault: Fault | None = None,  # noqa: ARG002 - no example has one
+    ) -> Exchange:
         body = self.encode(callback, envelope)
         known = self.last.get(callback.player_id, f"ok:{OPENING}")
         word = self.answers.pop(0) if self.answers else known

@@ -97,7 +97,7 @@ def test_what_the_network_did_on_purpose_is_said_and_accuses_nobody(path: Path) 
     twice = replace(exchange(), fault=Fault.TWICE, twin=exchange(balance=8000))
     written(path, gone, twice)
     _, first, second = lines(path)
-    assert first["network"] == "the connection is closed after the request's last byte"
+    assert first["network"] == "reply-lost"
     assert first["reply"] == {"http": None, "failure": "the reply was not waited for, on purpose"}
     assert second["reply"]["balance"] == 9000  # type: ignore[index]
     assert second["other_reply"]["balance"] == 8000  # type: ignore[index]
@@ -185,7 +185,9 @@ def test_every_byte_of_the_file_counts(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no gzip", b"\x1f\x8b", gzip.compress(b"x" * 100)[:-4], gzip.compress(b"[" * 70_000)]
+    "data",
+    [b"", b"no gzip", b"\x1f\x8b", gzip.compress(b"x" * 100)[:-4], gzip.compress(b"[" * 70_000)],
+    ids=["empty", "text", "a head only", "cut", "no lines"],
 )
 def test_files_that_are_none(path: Path, data: bytes) -> None:
     path.write_bytes(data)
