@@ -420,7 +420,9 @@ class Ledger:
             rule = "ROLLBACK-02" if _id(rollback) in state.rollbacks else "ROLLBACK-03"
             yield self._replay(state, rollback, OK, rule, bet.refund_reported)
         elif bet.fate is Fate.DECLINED:
-            void = replace(bet, fate=Fate.VOID, refund_reported=state.balances[rollback.player_id])
+            # Should the bet come again, its first reply may be the one before or the one after this.
+            told_now = state.balances[rollback.player_id]
+            void = replace(bet, fate=Fate.VOID, reported=UNTOLD, refund_reported=told_now)
             yield _still(state.with_bet(reference, void), rollback, OK, "ROLLBACK-07")
             yield _still(state, rollback, ERRORS, "ROLLBACK-07")
         else:
