@@ -411,6 +411,9 @@ class Ledger:
             yield _still(state, rollback, ERRORS, "PLAYER-04")
             for after in self._after_anothers_rollback(state, rollback):
                 yield _still(after, rollback, OK, "PLAYER-04")
+            if bet.fate in (Fate.DECLINED, Fate.VOID):
+                # A bet that the wallet did not keep is unknown to it: this may repeat an earlier reply.
+                yield Branch(OK, state, "PLAYER-04", None)
         elif bet.fate is Fate.OPEN:
             rule = "FREE-04" if bet.free else "ROLLBACK-06" if bet.shunned else _sized(bet.amount, "ROLLBACK-01")
             yield self._refunded(state, rollback, bet, rule)
