@@ -105,16 +105,19 @@ def obstacles(settings: Settings) -> list[str]:
 def shortfalls(report: Report) -> list[str]:
     """Why a run earns no certificate, each a sentence: broken rules, untested ones, whatever else was wrong."""
     states = {rule.id: rule.state for rule in report.rules}
-    suite = [rule for rule in report.rules if rule.id in RULES and RULES[rule.id].part == "suite"]
-    lacking = [rule for rule in suite if rule.level == "MUST" and not _holds(rule.id, states)]
-    found = [f"{rule.id} is broken: {rule.text}" for rule in lacking if rule.state != "not tested"]
+    found = [f"{rule.id} is broken: {rule.text}" for rule in report.rules if rule.state == "failed"]
     untested: dict[str, list[str]] = {}
-    for rule in lacking:
-        if rule.state == "not tested":
+    for rule in _of_suite(report):
+        if rule.level == "MUST" and rule.state != "failed" and not _holds(rule.id, states):
             untested.setdefault(rule.reason or "nobody knows why", []).append(rule.id)
     for reason, ids in untested.items():
         found.append(f"{', '.join(ids)} {'was' if len(ids) == 1 else 'were'} not tested: {reason}.")
     return found or [f"{problem}." for problem in report.problems]
+
+
+def _of_suite(report: Report) -> list[RuleResult]:
+    """The wallet's rules; what else a run may look at is not certified."""
+    return [rule for rule in report.rules if RULES[rule.id].part == "suite"]
 
 
 def _holds(id_: str, states: Mapping[str, str]) -> bool:
@@ -153,7 +156,7 @@ def issue(report: Report, profile: Profile, evidence: Evidence, key: Certificati
 def _statement(
     report: Report, profile: Profile, evidence: Evidence, key: CertificationKey, term: Term
 ) -> dict[str, Any]:
-    run, rules = report.run, [rule for rule in report.rules if rule.state != "not tested" or rule.level == "MUST"]
+    run, rules = report.run, _of_suite(report)
     warned = [rule.id for rule in rules if rule.state == "advisory"]
     digest = profile_sha256(profile)
     started = datetime.fromisoformat(run.started_at)

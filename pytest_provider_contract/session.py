@@ -358,7 +358,8 @@ class Session:
                 item.extra_keyword_matches.update((rule, rule.replace("-", "_")))
         try:
             result = yield
-            if self._certifier is not None and not (whole and collected <= set(items)):
+            senseless = self._checkup is not None and self._checkup.stop is not None
+            if self._certifier is not None and not senseless and not (whole and collected <= set(items)):
                 raise pytest.UsageError(
                     "--operator-certificate needs the whole contract: leave out -k, -m, --deselect, --lf and paths"
                 )
@@ -603,16 +604,8 @@ class Session:
         """Print the closing table."""
         if self._is_worker or self.config.option.collectonly:
             return
-        if self._checkup is not None and self._checkup.notices:
-            terminalreporter.section("first look")
-            for item in self._checkup.notices:
-                for line in item.lines():
-                    terminalreporter.write_line(line)
-        if not self.selected:
-            for problem in self.problems:
-                terminalreporter.write_line(f"FAILED: {problem}", red=True)
-            return
-        if self.with_suite or self.results.findings:
+        self._tell_first_look(terminalreporter)
+        if self.selected and (self.with_suite or self.results.findings):
             terminalreporter.section("provider contract")
             for line in table(self.results, self.verdict(), self.settings):
                 terminalreporter.write_line(line)
@@ -621,6 +614,14 @@ class Session:
         if self._certifier is not None:
             for line in self._certifier.tell():
                 terminalreporter.write_line(line, red=bool(self._certifier.reasons))
+
+    def _tell_first_look(self, terminalreporter: Any) -> None:
+        if self._checkup is None or not self._checkup.notices:
+            return
+        terminalreporter.section("first look")
+        for item in self._checkup.notices:
+            for line in item.lines():
+                terminalreporter.write_line(line)
 
     def _progress(self) -> Progress:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
