@@ -156,7 +156,9 @@ def storms(draw: st.DrawFn, funds: Funds) -> Scenario:
         # A further rollback has a transactionId of its own, as the provider's have.
         own = copied.send is Kind.ROLLBACK and draw(_between(0, 1))
         group.append(replace(copied, attempt=10 + len(group)) if own else copied)
-    steps[start : start + neighbours] = together(*group)
+    # What comes later may mend what went wrong.
+    look = (balance(base.bets[0].player),) if draw(_between(0, 1)) else ()
+    steps[start : start + neighbours] = (*together(*group), *look)
     return replace(base, steps=tuple(steps))
 
 
