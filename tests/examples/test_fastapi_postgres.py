@@ -5,6 +5,8 @@ import http.client
 import itertools
 import json
 import os
+import random
+import secrets
 import shutil
 import signal
 import socket
@@ -742,6 +744,10 @@ class TestKilling:
     def play_during(self, accident: Callable[[], None], players: list[Player]) -> int:
         over = threading.Event()
         rounds = Counter[str]()
+        finished: list[tuple[Player, Json, Json, Json]] = []
+        seed = secrets.randbelow(1 << 32)
+        print(f"seed {seed}")
+        moment = random.Random(seed)  # noqa: S311
 
         def play(player: Player) -> int:
             lost = 0
@@ -749,9 +755,11 @@ class TestKilling:
                 bet, void = player.a_bet(100), player.a_bet(10)
                 lost += player.provider.insist("bet", bet, {SUCCESS, DUPLICATE})
                 lost += player.provider.insist("bet", void, {SUCCESS, DUPLICATE})
-                lost += player.provider.insist("win", player.a_win(bet, 101), {SUCCESS})
+                win = player.a_win(bet, 101)
+                lost += player.provider.insist("win", win, {SUCCESS})
                 lost += player.provider.insist("rollback", player.a_rollback(void), {SUCCESS})
                 rounds[player.name] += 1
+                finished.append((player, bet, win, void))
             return lost
 
         def until_all_played(more: int) -> None:
@@ -765,11 +773,17 @@ class TestKilling:
             try:
                 for _ in range(3):
                     until_all_played(3)
+                    time.sleep(moment.uniform(0, 0.2))
                     accident()
                 until_all_played(3)
             finally:
                 over.set()
             lost = sum(result.result() for result in playing)
+        assert {player.name: player.moved for player in players} == rounds
+        for player, bet, win, void in finished:
+            player.provider.insist("bet", bet, {DUPLICATE})
+            player.provider.insist("win", win, {SUCCESS})
+            player.provider.insist("rollback", player.a_rollback(void), {SUCCESS})
         assert {player.name: player.moved for player in players} == rounds
         return lost
 

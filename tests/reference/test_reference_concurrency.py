@@ -5,14 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import secrets
 import threading
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from fake_provider import ALICE, Provider, a_bet, a_rollback, a_win, together
+from fake_provider import ALICE, Provider, a_bet, a_rollback, a_win, new_id, together
 
 from pytest_provider_contract.reference.process import running
 
@@ -82,40 +84,87 @@ def test_no_update_is_lost(provider: Provider) -> None:
     assert provider.balance() == before + moved
 
 
-def test_kill_under_load_and_replay(key: rsa.RSAPrivateKey, public_key: Path, tmp_path: Path) -> None:
-    """Whatever was answered has happened; whatever was not is finished by a retry, once."""
+MOVES = {"bet": -1, "win": 3, "rollback": 1}
+
+
+@dataclass
+class Sent:
+    """A callback that was sent before the operator died, and whether its answer came."""
+
+    name: str
+    fields: dict[str, Any]
+    answered: bool = False
+
+    @property
+    def moves(self) -> int:
+        return MOVES[self.name]
+
+
+def test_killed_at_random_moments(key: rsa.RSAPrivateKey, public_key: Path, tmp_path: Path) -> None:
+    """Whatever was answered has happened, once; whatever was not happened once or not at all, and a retry does it."""
     database = tmp_path / "wallet.sqlite"
+    seed = secrets.randbelow(1 << 32)
+    print(f"seed {seed}")
+    moment = random.Random(seed)  # noqa: S311
     with running(variant=None, public_key=public_key, players=[ALICE], rewards=[], database=database) as operator:
-        expected = ALICE.balance
-        for delay in (0.3, 0.4, 0.5):
+        expected, history = ALICE.balance, list[Sent]()
+        for _ in range(5):
             with closing(Provider(operator.url, key)) as provider:
-                killer = threading.Timer(delay, operator.kill)
+                killer = threading.Timer(moment.uniform(0.05, 0.6), operator.kill)
                 killer.start()
-                calls = list(chain(*together(6, lambda _: play_until_killed(provider))))
+                sent = list(chain(*together(6, lambda _: play_until_killed(provider))))
                 killer.join()
             operator.restart()
             with closing(Provider(operator.url, key)) as provider:
-                for name, fields in calls:
-                    reply = provider.call(name, **fields)
-                    # A bet that was rolled back before the death is a duplicate now.
-                    assert reply["status"] == "SUCCESS" or (name, reply["status"]) == (
-                        "bet",
-                        "DUPLICATE_TRANSACTION_ERROR",
-                    )
-                    expected += {"bet": -1, "win": 3, "rollback": 1}[name]
+                done = [call for call in sent if call.answered]
+                cut = [call for call in sent if not call.answered]
+                expected += sum(call.moves for call in done)
+                # Nothing that was answered is lost: what else there is came from the callbacks cut short.
+                assert provider.balance() - expected in sums_of_some([call.moves for call in cut])
+                found = provider.balance()
+                for call in (*history, *done):
+                    assert replayed(provider, call) == found
+                for call in cut:
+                    replayed(provider, call)
+                    expected += call.moves
                 assert provider.balance() == expected
-            assert len(calls) > 20
+                history += sent
+        assert sum(call.answered for call in history) > 20
 
 
-def play_until_killed(provider: Provider) -> list[tuple[str, dict[str, Any]]]:
-    calls: list[tuple[str, dict[str, Any]]] = []
+def sums_of_some(numbers: list[int]) -> set[int]:
+    """What any selection of the numbers adds up to."""
+    sums = {0}
+    for number in numbers:
+        sums |= {total + number for total in sums}
+    return sums
+
+
+def replayed(provider: Provider, call: Sent) -> int:
+    """The balance after a callback is sent again; a rollback as the provider does it, with an id of its own."""
+    anew = {"transactionId": new_id()} if call.name == "rollback" else {}
+    reply = provider.call(call.name, **call.fields | anew)
+    # A bet that was rolled back before the death is a duplicate now.
+    assert reply["status"] == "SUCCESS" or (call.name, reply["status"]) == ("bet", "DUPLICATE_TRANSACTION_ERROR")
+    return int(reply["balance"])
+
+
+def play_until_killed(provider: Provider) -> list[Sent]:
+    calls: list[Sent] = []
+
+    def send(name: str, fields: dict[str, Any]) -> None:
+        calls.append(Sent(name, fields))
+        assert provider.call(name, **fields)["status"] == "SUCCESS"
+        calls[-1].answered = True
+
     with suppress(OSError, http.client.HTTPException):
         while True:
             bet = a_bet(1)
-            calls.append(("bet", bet))
-            provider.call("bet", **bet)
-            calls.append(("win", a_win(bet, 3)) if len(calls) % 4 == 1 else ("rollback", a_rollback(bet)))
-            provider.call(calls[-1][0], **calls[-1][1])
+            send("bet", bet)
+            if len(calls) % 4 == 1:
+                send("win", a_win(bet, 3))
+            else:
+                send("rollback", a_rollback(bet))
     return calls
 
 
