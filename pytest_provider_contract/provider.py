@@ -395,7 +395,8 @@ class _Play:
             ordinary,
             transaction_id=self._transaction_id(step),
             reference_id=None if step.send is Kind.BET else self._reference_id(step),
-            round_id=self._mint("round", plan.player, plan.round if step.conflict != "round" else "another"),
+            # Players of one table share its rounds.
+            round_id=self._mint("round", plan.round if step.conflict != "round" else "another"),
             game_id=self._mint("game"),
             round_closed=None if step.send is Kind.BET else self._closes(step, position),
             is_free=True if plan.reward else None,

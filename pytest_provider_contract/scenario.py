@@ -52,7 +52,7 @@ class BetPlan:
         win: Minor units its win pays; 0 settles it as lost.
         of_balance: Whether the stake counts from the balance at the time of sending.
         player: Index of the player who bets.
-        round: Bets of the same number share a round.
+        round: Bets of the same number share a round, also those of different players.
         reward: For a free bet: a granted or an unknown reward.
     """
 
@@ -179,7 +179,7 @@ class Scenario:
         own = self.bets[step.bet]
         placed = {s.bet for s in self.steps[:position] if s.send is Kind.BET} | {step.bet}
         later = {s.bet for s in self.steps[position:] if s.send is Kind.BET} - placed
-        return all((self.bets[b].player, self.bets[b].round) != (own.player, own.round) for b in later if b is not None)
+        return all(self.bets[b].round != own.round for b in later if b is not None)
 
     def without(self, *positions: int) -> Scenario:
         """This scenario with some steps left out; what stays of a group stays together."""

@@ -1,0 +1,77 @@
+"""Each fault once and each conforming wallet once: the fast part of ``benchmarks/detection.py``.
+
+A fault is played by the rules it declares, which is what they are declared for; whether the
+whole suite is as quick to find it, with other seeds too, is measured by the benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+# Loaded before pytester takes its snapshot of modules: compiled ones can't be loaded twice.
+import pytest_provider_contract.session  # noqa: F401
+from pytest_provider_contract.reference.variants import variants
+from pytest_provider_contract.rules import RULES
+
+FAULTS = {
+    name: each
+    for name, each in variants().items()
+    if each.kind == "fault" and not each.part.__module__.endswith(".races")
+}
+CONFORMING = [name for name, each in variants().items() if each.kind == "conforming"]
+# Sequences are drawn against wallets in memory, in tests/unit/test_ledger.py and by the thousand.
+DIRECTED = ",".join(sorted({rule.chapter for rule in RULES.values() if rule.part == "suite"} - {"SEQ"}))
+# The most steps that the shrunk sequence of some faults may have.
+MOST_STEPS = {
+    "rollback-deduped-on-transaction-id": 3,
+    "win-replay-credits-again": 3,
+    "bet-of-whole-balance-refused": 1,
+    "negative-win-debits": 2,
+    "wins-cut-at-32-bits": 2,
+    "amounts-as-doubles": 3,
+    "success-on-malformed": 1,
+    "balance-of-first-player": 4,
+    "accounts-found-by-session": 2,
+    "win-in-open-round-refused": 2,
+    "no-tombstone": 2,
+    "refund-half": 2,
+}
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def contract(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the contract in this process, which need not load everything again for every variant."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+    def run(name: str, rules: str, *options: str) -> pytest.RunResult:
+        plain = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov")
+        chosen = (f"--operator-url=reference:{name}", f"--operator-rules={rules}", "--operator-effort=quick")
+        return pytester.runpytest_inprocess(*plain, *chosen, *options)
+
+    return run
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_found_by_a_rule_it_declares(name: str, contract: Run, pytester: pytest.Pytester) -> None:
+    declared = FAULTS[name].rules
+    strict = ["--operator-strict"] if RULES[declared[0]].level == "SHOULD" else []
+    done = contract(name, ",".join(declared), "-x", *strict)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    found = re.findall(r"^(?:FAILED: )?([A-Z]+-\d\d) (?:MUST|SHOULD)  ", done.stdout.str(), re.MULTILINE)
+    assert found
+    assert found[0] in declared
+    for recorded in pytester.path.rglob("failures/*.json"):
+        assert len(json.loads(recorded.read_text())["steps"]) <= MOST_STEPS.get(name, 1000)
+
+
+@pytest.mark.parametrize("name", CONFORMING)
+def test_a_conforming_wallet_is_not_accused(name: str, contract: Run) -> None:
+    done = contract(name, DIRECTED)
+    assert done.ret == pytest.ExitCode.OK
