@@ -54,12 +54,13 @@ DECLINED = scenario(
 ROUNDS = scenario(
     [BetPlan(307, 401), BetPlan(307, 0), BetPlan(113, 77, round=1), BetPlan(58)],
     bet(0),
+    bet(3),
     bet(1),
     bet(2),
+    # Neither the first, nor the newest, nor the largest of the round's open bets.
+    rollback(3, closed=False),
     win(1, closed=False),
-    bet(3),
-    win(0, closed=False),
-    rollback(3),
+    win(0),
     win(2),
 )
 ALL_THE_MONEY = scenario([BetPlan(0, of_balance=True), BetPlan(MAX_AMOUNT)], bet(0), rollback(0), bet(1))
@@ -102,6 +103,8 @@ BODIES = scenario(
     balance(damage=Damage("REPLY-03", "clientPlayerId", None)),
     bet(0, damage=Damage("REPLY-02", cut=True)),
     bet(1, damage=Damage("REPLY-03", "transactionId", "null")),
+    bet(1, damage=Damage("REPLY-03", "amount", "9223372036854775808")),
+    bet(1, damage=Damage("REPLY-03", "roundId", '"a\\u0000b"')),
     bet(0),
     win(0, damage=Damage("REPLY-02", raw="[]")),
     win(0, damage=Damage("REPLY-03", "amount", '"text"')),

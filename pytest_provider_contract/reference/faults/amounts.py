@@ -31,7 +31,7 @@ def _wrapped(number: int, bits: int) -> int:
 # -- too few bits -------------------------------------------------------------------------------
 
 
-@fault("amounts-wrap-at-32-bits", "AMOUNT-01", "AMOUNT-04")
+@fault("amounts-wrap-at-32-bits", "AMOUNT-01", "AMOUNT-04", "BET-03")
 class AmountsWrapAt32Bits(Reader):
     """An amount keeps its lower 32 bits, the highest of which is the sign."""
 
@@ -39,7 +39,7 @@ class AmountsWrapAt32Bits(Reader):
         return _wrapped(super()._amount(fields), 32)
 
 
-@fault("amounts-refused-above-32-bits", "AMOUNT-01")
+@fault("amounts-refused-above-32-bits", "AMOUNT-01", "BET-03")
 class AmountsRefusedAbove32Bits(Reader):
     """An amount of 2**31 or more is malformed."""
 
@@ -50,7 +50,7 @@ class AmountsRefusedAbove32Bits(Reader):
         return amount
 
 
-@fault("balance-wraps-at-32-bits", "AMOUNT-01", "BALANCE-01")
+@fault("balance-wraps-at-32-bits", "AMOUNT-01", "BALANCE-01", "BET-03", "BET-01")
 class BalanceWrapsAt32Bits(Gateway):
     """The balance of a reply keeps its lower 32 bits."""
 
@@ -59,7 +59,7 @@ class BalanceWrapsAt32Bits(Gateway):
         return super()._document(request, replace(reply, balance=balance))
 
 
-@fault("wins-cut-at-32-bits", "AMOUNT-01")
+@fault("wins-cut-at-32-bits", "AMOUNT-01", "AMOUNT-03")
 class WinsCutAt32Bits(Reader):
     """A win of 2**31 or more is credited as 2**31 - 1."""
 
@@ -77,7 +77,7 @@ class LargestAmountWraps(LaxWallet):
             raise DeclinedError(INSUFFICIENT_BALANCE)
 
 
-@fault("amounts-as-single-floats", "AMOUNT-01", "AMOUNT-02")
+@fault("amounts-as-single-floats", "AMOUNT-01", "AMOUNT-02", "BET-02", "BET-03", "AMOUNT-03")
 class AmountsAsSingleFloats(Reader):
     """An amount is kept as a 32 bit float, which loses units above 2**24."""
 
@@ -94,7 +94,7 @@ class AmountsAsDoubles(Reader):
         return min(int(float(super()._amount(fields))), MAX_MONEY)
 
 
-@fault("balances-as-doubles", "AMOUNT-03")
+@fault("balances-as-doubles", "AMOUNT-03", "BET-01")
 class BalancesAsDoubles(LaxWallet):
     """A balance is kept as a double, which loses units above 2**53."""
 
@@ -116,7 +116,7 @@ class AmountsRoundedTo100Units(Reader):
         return super()._amount(fields) // 100 * 100
 
 
-@fault("amounts-through-floating-cents", "AMOUNT-02", "SEQ-01")
+@fault("amounts-through-floating-cents", "AMOUNT-02", "BET-01", "WIN-01", "SEQ-01")
 class AmountsThroughFloatingCents(Reader):
     """An amount is divided by 100 and multiplied again as a float, which makes 28 of 29."""
 

@@ -217,7 +217,7 @@ class DeclinedBetTakesTheRest(_AfterDeclining):
         self._store.set_balance(account.player_id, 0)
 
 
-@fault("declined-bet-remembered-as-accepted", "ROLLBACK-07", "SEQ-01")
+@fault("declined-bet-remembered-as-accepted", "ROLLBACK-07", "BET-08", "SEQ-01")
 class DeclinedBetRememberedAsAccepted(_AfterDeclining):
     """A declined bet is remembered as accepted: its retry gets SUCCESS, its win and its rollback pay."""
 

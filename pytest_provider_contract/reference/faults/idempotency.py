@@ -71,7 +71,7 @@ class BetDedupedOnPlayerAndAmount(LaxWallet):
         """Succeeds and moves nothing."""
 
 
-@fault("win-deduped-on-request-id", "IDEM-02", "SEQ-01")
+@fault("win-deduped-on-request-id", "IDEM-02", "IDEM-04", "SEQ-01")
 class WinDedupedOnRequestId(LaxWallet):
     """A win is recognised by its requestId, which every retry has anew."""
 
@@ -158,7 +158,7 @@ class Only50WinsRemembered(LaxWallet):
             super()._check_won_bet(win, record)
 
 
-@fault("bets-remembered-for-2-seconds", "IDEM-09", "IDEM-01")
+@fault("bets-remembered-for-2-seconds", "IDEM-09", "IDEM-01", "IDEM-08")
 class BetsRememberedFor2Seconds(LaxWallet):
     """A bet is remembered for two seconds: a later retry debits again."""
 
@@ -266,7 +266,7 @@ class ConflictingWinCredits(LaxWallet):
             self._move(win, account, win.amount)
 
 
-@fault("wins-remembered-for-2-seconds", "IDEM-09", "IDEM-02")
+@fault("wins-remembered-for-2-seconds", "IDEM-09", "IDEM-02", "IDEM-08")
 class WinsRememberedFor2Seconds(LaxWallet):
     """A win is remembered for two seconds: a later retry credits again."""
 

@@ -111,7 +111,7 @@ class WinsMatchedInOrder(LaxWallet):
             self._store.mark(oldest[0].transaction_id, SETTLED)
 
 
-@fault("win-settles-whole-round", "WIN-03", "ORDER-03", "SEQ-01")
+@fault("win-settles-whole-round", "WIN-03", "ORDER-03", "ROLLBACK-01", "SEQ-01")
 class WinSettlesWholeRound(LaxWallet):
     """A win settles every bet of its round, so the wins of the others are refused."""
 
@@ -124,7 +124,7 @@ class WinSettlesWholeRound(LaxWallet):
         return self._store.bets("player_id = ? AND round_id = ? AND state = ?", win.player_id, win.round_id, OPEN)
 
 
-@fault("closing-win-settles-whole-round", "WIN-03", "ORDER-03", "SEQ-01")
+@fault("closing-win-settles-whole-round", "WIN-03", "ORDER-03", "ROLLBACK-01", "SEQ-01")
 class ClosingWinSettlesWholeRound(WinSettlesWholeRound):
     """A win with roundClosed settles every bet of its round, although the others' wins are still on their way."""
 
@@ -132,7 +132,7 @@ class ClosingWinSettlesWholeRound(WinSettlesWholeRound):
         return super()._settled_by(win) if win.round_closed else []
 
 
-@fault("new-bet-forfeits-open-bet", "ORDER-03", "WIN-03", "SEQ-01")
+@fault("new-bet-forfeits-open-bet", "ORDER-03", "WIN-03", "WIN-01", "WIN-02", "SEQ-01")
 class NewBetForfeitsOpenBet(LaxWallet):
     """A player has one open bet: with the next one the wins of the one before are refused."""
 
@@ -186,7 +186,7 @@ class WinInOpenRoundRefused(Wallet):
         super()._check_win(win, account)
 
 
-@fault("rollback-closing-round-refused", "ROLLBACK-08", "SEQ-01")
+@fault("rollback-closing-round-refused", "ROLLBACK-08", "ROLLBACK-01", "SEQ-01")
 class RollbackClosingRoundRefused(Wallet):
     """A rollback with roundClosed true is refused: the round is closed."""
 
@@ -196,7 +196,7 @@ class RollbackClosingRoundRefused(Wallet):
         super()._refund(rollback, record, account)
 
 
-@fault("rollback-in-open-round-refused", "ROLLBACK-08", "SEQ-01")
+@fault("rollback-in-open-round-refused", "ROLLBACK-08", "ROLLBACK-01", "SEQ-01")
 class RollbackInOpenRoundRefused(Wallet):
     """A rollback with roundClosed false is refused."""
 

@@ -144,7 +144,7 @@ class RefundOfNewestBet(_RefundOfAnother):
         return open_bets[-1]
 
 
-@fault("refund-of-first-bet-of-round", "ROLLBACK-01", "WIN-03", "SEQ-01")
+@fault("refund-of-first-bet-of-round", "ROLLBACK-01", "WIN-03", "ORDER-03", "SEQ-01")
 class RefundOfFirstBetOfRound(_RefundOfAnother):
     """A rollback refunds the first open bet of the round, whichever it names."""
 
