@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 1 << 16
 _COOKIE = "browser"
+_DIGITS = 6
 _API = "/game/"
 _OUTCOMES = {"lose": 0, "rollback": None}
 
@@ -125,9 +126,10 @@ class App:
     def _open(self, request: Request) -> Response:
         if request.method == "HEAD":
             return Response(mimetype="text/html")  # a preview of the link must not use it up
-        browser = request.cookies.get(_COOKIE, "")[:8] or secrets.token_hex(4)
+        cookie = request.cookies.get(_COOKIE, "")
+        browser = cookie if cookie.isascii() and cookie.isdigit() and len(cookie) <= _DIGITS else _new_browser()
         try:
-            game = self._api.enter(request.args.get("otl", ""), f"browser {shown(browser)[1:-1]}")
+            game = self._api.enter(request.args.get("otl", ""), f"browser {browser}")
         except (LaunchFailedError, PlayError) as error:
             response = Response(failed_page(str(error)), 403, mimetype="text/html")
         else:
@@ -204,6 +206,10 @@ def _refused(error: LaunchRequestError) -> Response:
 
 def _address(request: Request) -> str:
     return request.remote_addr or ""
+
+
+def _new_browser() -> str:
+    return str(secrets.randbelow(10**_DIGITS))
 
 
 def _is_loopback(address: str) -> bool:

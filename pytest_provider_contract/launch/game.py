@@ -36,11 +36,11 @@ class OpenGame:
     launch: Launch
     game: Game
     balance: int
-    _terms: Terms
-    _rounds: Rounds
-    _wallet: Wallet | None
-    key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _terms: Terms = field(repr=False)
+    _rounds: Rounds = field(repr=False)
+    _wallet: Wallet | None = field(repr=False)
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def demo(self) -> bool:

@@ -7,9 +7,8 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from pytest_provider_contract.checks import shown
 from pytest_provider_contract.launch.findings import Findings
-from pytest_provider_contract.launch.requests import LaunchRequest, Mistake
+from pytest_provider_contract.launch.requests import LaunchRequest, Mistake, named
 from pytest_provider_contract.launch.terms import Clock, Terms
 from pytest_provider_contract.redaction import masked
 
@@ -36,7 +35,7 @@ class Launch:
     """
 
     request: LaunchRequest
-    token: str
+    token: str = field(repr=False)
     minted_s: float
     trail: list[str] = field(default_factory=list)
     opened_by: str | None = None
@@ -110,7 +109,7 @@ class Desk:
             if launch is None:
                 raise LaunchFailedError("this link was never valid")
             mistake = self._misused(launch, browser, player_id)
-            launch.then(f"open its URL in {browser}" + (f" for {shown(player_id)}" if player_id else ""))
+            launch.then(f"open its URL in {browser}" + (f" for {named(player_id)}" if player_id else ""))
             trail = tuple(launch.trail)
             if mistake is None and launch.failure is None:
                 launch.opened_by, launch.opened_s = browser, self._clock.now_s()
@@ -133,8 +132,8 @@ class Desk:
     def _misused(self, launch: Launch, browser: str, player_id: str | None) -> Mistake | None:
         now_s, request = self._clock.now_s(), launch.request
         if player_id is not None and request.player_id != player_id:
-            whose = "demo play's" if request.demo else f"that of {shown(request.player_id)}"
-            return Mistake("LAUNCH-16", f"a URL of {shown(player_id)}", whose)
+            whose = "demo play's" if request.demo else f"that of {named(request.player_id)}"
+            return Mistake("LAUNCH-16", f"a URL of {named(player_id)}", whose)
         if launch.opened_by is not None:
             age = f"{now_s - launch.opened_s:.0f} s after {launch.opened_by}"
             if browser != launch.opened_by:
@@ -160,13 +159,13 @@ def _reused(request: LaunchRequest, earlier: Launch | None) -> Mistake | None:
         return None
     session = f"clientSessionId {masked(request.session_id)}"
     if earlier.request.player_id != request.player_id:
-        owner = shown(earlier.request.player_id)
-        return Mistake("LAUNCH-19", f"a session of {shown(request.player_id)}", f"{session} of {owner}")
+        owner = named(earlier.request.player_id)
+        return Mistake("LAUNCH-19", f"a session of {named(request.player_id)}", f"{session} of {owner}")
     if earlier.failure is not None:
         return Mistake("LAUNCH-17", "a new clientSessionId", f"{session} of the launch that failed: {earlier.failure}")
     return Mistake("LAUNCH-18", "a new clientSessionId", f"{session} of an earlier launch")
 
 
 def _asked(request: LaunchRequest) -> str:
-    whom = "demo play" if request.demo else f"{shown(request.player_id)} in session {masked(request.session_id or '')}"
+    whom = "demo play" if request.demo else f"{named(request.player_id)} in session {masked(request.session_id or '')}"
     return f"POST /game/url for {whom}"

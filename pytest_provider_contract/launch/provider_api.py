@@ -13,7 +13,13 @@ from pytest_provider_contract.checks import shown
 from pytest_provider_contract.launch.findings import Findings, told
 from pytest_provider_contract.launch.game import OpenGame, PlayError, open_game
 from pytest_provider_contract.launch.launches import Desk, LaunchFailedError
-from pytest_provider_contract.launch.requests import LaunchRequestError, Mistake, check_games_request, read_request
+from pytest_provider_contract.launch.requests import (
+    LaunchRequestError,
+    Mistake,
+    check_games_request,
+    named,
+    read_request,
+)
 from pytest_provider_contract.launch.rounds import Round, Rounds
 from pytest_provider_contract.launch.terms import Clock, Game, Terms
 from pytest_provider_contract.launch.wallet import Wallet
@@ -33,7 +39,7 @@ class UnavailableError(Exception):
     """The provider refuses a launch although nothing is wrong with it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ProviderApi:
     """A stand-in for the provider, for one operator.
 
@@ -65,6 +71,9 @@ class ProviderApi:
     def __post_init__(self) -> None:
         self.rounds = Rounds(self.terms, self.findings)
         self._desk = Desk(self.terms, self.clock, self.findings)
+
+    def __repr__(self) -> str:
+        return f"ProviderApi({self.url})"
 
     # -- arranging ----------------------------------------------------------------------------------
 
@@ -232,7 +241,7 @@ class ProviderApi:
         """
         unknown = self.rounds.to_void(pending)
         for id_ in unknown:
-            mistake = Mistake("LAUNCH-23", "only debits of bets on record", f"a pending debit of bet {shown(id_)}")
+            mistake = Mistake("LAUNCH-23", "only debits of bets on record", f"a pending debit of bet {named(id_)}")
             self.findings.report(mistake, "the operator's pending debits", ["compare the pending debits"])
         if not unknown:
             self.findings.held({"LAUNCH-23"})

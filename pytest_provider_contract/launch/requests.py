@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_provider_contract.checks import shorten, shown
@@ -14,6 +15,7 @@ from pytest_provider_contract.schemas import first_error, validator
 
 DEMO_CURRENCY = "XXX"
 _SCHEMA = "game-url.request"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _IDS = ("clientSessionId", "clientPlayerId")
 # The rule that speaks of a field; whatever is not here is LAUNCH-02's.
 _RULES = {
@@ -52,7 +54,7 @@ class LaunchRequest:
         checked: The rules that the request was held against.
     """
 
-    session_id: str | None
+    session_id: str | None = field(repr=False)
     player_id: str | None
     operator_id: str
     partner_id: str
@@ -81,6 +83,11 @@ class LaunchRequestError(ValueError):
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         super().__init__("; ".join(f"{m.rule}: expected {m.expected}, got {m.actual}" for m in mistakes))
         self.mistakes = mistakes
+
+
+def named(id_: object) -> str:
+    """An id, safe to print: unlike other texts a UUID is shown whole, because it says which one is meant."""
+    return ascii(id_) if isinstance(id_, str) and _UUID.fullmatch(id_) else shown(id_)
 
 
 def read_request(body: bytes, terms: Terms) -> LaunchRequest:
@@ -181,29 +188,31 @@ def _mistake(name: str, fields: dict[str, Any], *, demo: bool) -> Mistake:
     if name not in fields:
         return Mistake(rule, expected, f"no {name}")
     value = fields[name]
-    # In demo play it may be a live session, which is nobody else's business.
-    hidden = name == "clientSessionId" and demo and isinstance(value, str)
-    return Mistake(rule, expected, f"{name} {masked(value) if hidden else shown(value)}")
+    if name == "clientSessionId" and demo and isinstance(value, str):
+        told = masked(value)  # it may be a live session, which is nobody else's business
+    else:
+        told = named(value) if name.endswith("Id") else shown(value)
+    return Mistake(rule, expected, f"{name} {told}")
 
 
 def _wrong(fields: dict[str, Any], terms: Terms) -> Iterator[Mistake]:
     """What is well-formed and still not right."""
     operator_id, partner_id, game_id = (fields.get(name) for name in ("operatorId", "partnerId", "gameId"))
     if isinstance(operator_id, str) and isinstance(partner_id, str) and operator_id and _same(operator_id, partner_id):
-        yield Mistake("LAUNCH-04", "partnerId of the brand", f"partnerId {shown(partner_id)}, which is the operatorId")
+        yield Mistake("LAUNCH-04", "partnerId of the brand", f"partnerId {named(partner_id)}, which is the operatorId")
     if isinstance(operator_id, str) and operator_id and (foreign := _foreign_operator(operator_id, terms)):
         yield foreign
     if isinstance(game_id, str) and game_id:
         game = terms.game(game_id)
         if game is None or not game.enabled:
             what = "which is not enabled" if game else "which is not in the list"
-            yield Mistake("LAUNCH-08", "an enabled game of POST /game/games", f"gameId {shown(game_id)}, {what}")
+            yield Mistake("LAUNCH-08", "an enabled game of POST /game/games", f"gameId {named(game_id)}, {what}")
 
 
 def _foreign_operator(operator_id: str, terms: Terms) -> Mistake | None:
     if terms.operator_id in (None, operator_id):
         return None
-    return Mistake("LAUNCH-05", f"operatorId {shown(terms.operator_id)}", f"operatorId {shown(operator_id)}")
+    return Mistake("LAUNCH-05", f"operatorId {named(terms.operator_id)}", f"operatorId {named(operator_id)}")
 
 
 def _same(one: str, other: str) -> bool:

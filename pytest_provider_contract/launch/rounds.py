@@ -10,16 +10,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pytest_provider_contract.callbacks import Callback, about, new_id, retried
-from pytest_provider_contract.checks import Answer, grouped, shown
+from pytest_provider_contract.checks import Answer, grouped
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.launch.findings import Findings
-from pytest_provider_contract.launch.requests import Mistake
+from pytest_provider_contract.launch.requests import Mistake, named
 from pytest_provider_contract.launch.terms import Terms
 from pytest_provider_contract.launch.wallet import Line, Wallet
 from pytest_provider_contract.ledger import State
 from pytest_provider_contract.profile import Kind, Status
 
 _REMEMBERED = 20_000
+_STEPS = 30
 NEVER_SENT = "no win or rollback was sent yet"
 
 
@@ -49,6 +50,7 @@ class Round:
         attempts: How often it was sent.
         bet_answered: Whether /bet was answered with SUCCESS in time.
         states: What the wallet may hold, as far as its answers told.
+        trail: What happened, in words.
     """
 
     player: Player
@@ -59,6 +61,7 @@ class Round:
     attempts: int = 0
     bet_answered: bool = False
     states: list[State] = field(default_factory=list)
+    trail: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -97,7 +100,7 @@ class Rounds:
         with self._lock:
             known = self._rounds.get(round_id)
         if known is None:
-            raise RoundError(f"the provider has no record of round {shown(round_id)}: void what is pending for it")
+            raise RoundError(f"the provider has no record of round {named(round_id)}: void what is pending for it")
         return known
 
     @property
@@ -140,7 +143,7 @@ class Rounds:
                 played.bet_answered, played.why = True, NEVER_SENT
             else:
                 played.stage, played.why = Stage.DECLINED, f"/bet: {answer.status}"
-            played.states = line.states
+            _keep(played, line)
             return played
 
     def lose_bet(self, wallet: Wallet, player: Player, game_id: str, amount: int) -> str:
@@ -154,7 +157,7 @@ class Rounds:
             line.send_and_forget(bet, f"bet {grouped(amount)}")
             return bet.transaction_id or ""
 
-    def settle(self, wallet: Wallet, played: Round, win: int | None, trail: Iterable[str] = ()) -> Round:
+    def settle(self, wallet: Wallet, played: Round, win: int | None) -> Round:
         """Send the win of an open round (0 is a lost bet), or with None its rollback.
 
         Raises:
@@ -167,7 +170,7 @@ class Rounds:
         settlement = (
             about(bet, Kind.ROLLBACK) if win is None else about(bet, Kind.WIN, amount=win, currency=bet.currency)
         )
-        return self._reopened(wallet, played, settlement, [*trail], self.terms.attempts)
+        return self._reopened(wallet, played, settlement, self.terms.attempts)
 
     def push(self, wallet: Wallet, played: Round) -> Round:
         """Push a round's settlement again by hand, once, however far it has come [T].
@@ -177,17 +180,16 @@ class Rounds:
         """
         if played.settlement is None:
             raise RoundError(f"round {played.id} has no settlement to push: it is {played.stage.value}")
-        trail = [f"bet {grouped(played.bet.amount or 0)}, {played.settlement.kind} sent {played.attempts} times"]
-        return self._reopened(wallet, played, _again(played.settlement), trail, 1)
+        return self._reopened(wallet, played, _again(played.settlement), 1)
 
-    def _reopened(self, wallet: Wallet, played: Round, settlement: Callback, trail: list[str], attempts: int) -> Round:
-        with self._turn(played.player), wallet.line(played.player, self._findings, trail) as line:
+    def _reopened(self, wallet: Wallet, played: Round, settlement: Callback, attempts: int) -> Round:
+        with self._turn(played.player), wallet.line(played.player, self._findings, played.trail) as line:
             line.open(played.states)
             self._deliver(line, played, settlement, None, attempts)
             if played.stage is not Stage.OPEN and (played.bet_answered or played.stage is Stage.SETTLED):
                 # Only where nothing can be under way any more does a balance prove something.
                 line.send(line.callback(Kind.BALANCE), "balance")
-            played.states = line.states
+            _keep(played, line)
             return played
 
     def _deliver(
@@ -235,6 +237,12 @@ class Rounds:
     def _turn(self, player: Player) -> threading.RLock:
         with self._lock:
             return self._turns.setdefault(player.player_id, threading.RLock())
+
+
+def _keep(played: Round, line: Line) -> None:
+    """Note what a later settlement goes on from."""
+    played.states = line.states
+    played.trail = line.trail[-_STEPS:]
 
 
 def _again(settlement: Callback) -> Callback:
