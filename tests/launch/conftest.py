@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -141,12 +141,12 @@ class Front:
         return reply
 
 
-DEADLINE_S = 0.5
+DEADLINE_S = 1.5
 
 
 @pytest.fixture
 def hasty_api(key: SigningKey, terms: Terms) -> Iterator[ProviderApi]:
-    """A stand-in that gives up on a callback after half a second."""
+    """A stand-in that gives up on a callback soon."""
     profile = load_profile("155io")
     hasty = {kind: replace(call, deadline_s=DEADLINE_S) for kind, call in profile.callbacks.items()}
     with serving(ProviderApi(replace(profile, callbacks=hasty), key, terms)) as served:
@@ -167,15 +167,29 @@ class Played:
         return int(self.casino.wallet.balance("alice"))
 
 
-@pytest.fixture
-def played(hasty_api: ProviderApi) -> Iterator[Played]:
-    wallet = Wallet(hasty_api.public_pem)
+@contextmanager
+def playing(api: ProviderApi) -> Iterator[Played]:
+    wallet = Wallet(api.public_pem)
     wallet.register("alice", "EUR", 100_000)
-    casino = Casino(wallet, Launcher(hasty_api.url, OPERATOR_ID, "casino-example"))
+    casino = Casino(wallet, Launcher(api.url, OPERATOR_ID, "casino-example"))
     front = Front(casino, late_s=2 * DEADLINE_S)
     with serving_app(front) as url:
-        hasty_api.use_wallet(url + "/wallet")
-        game = hasty_api.open(casino.play("alice", hasty_api.games[0].id))
+        api.use_wallet(url + "/wallet")
+        game = api.open(casino.play("alice", api.games[0].id))
         front.calls.clear()
-        yield Played(hasty_api, casino, front, game)
+        yield Played(api, casino, front, game)
     wallet.close()
+
+
+@pytest.fixture
+def played(api: ProviderApi) -> Iterator[Played]:
+    """A game with the provider's own deadlines."""
+    with playing(api) as game:
+        yield game
+
+
+@pytest.fixture
+def hasty(hasty_api: ProviderApi) -> Iterator[Played]:
+    """A game of a provider that gives up on a callback soon."""
+    with playing(hasty_api) as game:
+        yield game

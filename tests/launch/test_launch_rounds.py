@@ -70,15 +70,15 @@ def test_a_rollback_is_retried_with_a_new_transaction(played: Played) -> None:
 
 
 @pytest.mark.parametrize("what", ["late", "silent", "lose", "500"])
-def test_a_bet_without_an_answer_is_rolled_back(played: Played, what: str) -> None:
-    played.front.plan["bet"] = [what]
-    done = played.game.play(500, 900)
+def test_a_bet_without_an_answer_is_rolled_back(hasty: Played, what: str) -> None:
+    hasty.front.plan["bet"] = [what]
+    done = hasty.game.play(500, 900)
     assert done is not None
     assert done.stage is Stage.REFUNDED
-    assert played.front.sent("win") == []
-    assert len(played.front.sent("rollback")) == 1
+    assert hasty.front.sent("win") == []
+    assert len(hasty.front.sent("rollback")) == 1
     rule = "TIME-01" if what in ("late", "silent") else "REPLY-01"
-    assert played.api.findings.rules == [rule], told(played.api.findings.all)
+    assert hasty.api.findings.rules == [rule], told(hasty.api.findings.all)
 
 
 def test_a_stuck_round_is_listed_with_its_reason_and_pushed_again(played: Played) -> None:
@@ -94,9 +94,9 @@ def test_a_stuck_round_is_listed_with_its_reason_and_pushed_again(played: Played
     assert played.balance == 101_500
 
 
-def test_a_win_without_an_answer_leaves_the_round_open(played: Played) -> None:
-    played.front.plan["win"] = ["late"] * 3
-    stuck = played.game.play(500, 2_000)
+def test_a_win_without_an_answer_leaves_the_round_open(hasty: Played) -> None:
+    hasty.front.plan["win"] = ["late"] * 3
+    stuck = hasty.game.play(500, 2_000)
     assert stuck is not None
     assert (stuck.stage, stuck.why) == (Stage.OPEN, "/win: no complete reply before the deadline")
 
