@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.pages import Page, recognise
 from pytest_provider_contract.pages.marks import PageKind
 from pytest_provider_contract.profile import Kind, Profile, Status
+from pytest_provider_contract.redaction import status_text
 from pytest_provider_contract.transport import Failure
 
 _ALWAYS_200 = "answer HTTP 200 and put the outcome into status"
@@ -393,13 +393,12 @@ def _status_misspelt(form: Form) -> Iterator[Cause]:
     near = _nearest(wire, form.profile)
     yield Cause(
         "status-misspelt",
-        f"the status is written {_spelt(wire)}" + (f" instead of {near}" if near else ""),
+        f"the status is written {status_text(wire)!r}" + (f" instead of {near}" if near else ""),
         "use the contract's spellings exactly" if near else "use one of the contract's statuses",
         "D",
     )
 
 
-_WORDS_ONLY = re.compile(r"[A-Za-z]{1,20}([_ -][A-Za-z]{1,20}){0,4}")
 _WORDS = {
     "ok": Status.SUCCESS,
     "true": Status.SUCCESS,
@@ -412,11 +411,6 @@ _WORDS = {
     "limit": Status.BET_LIMIT,
     "bonus": Status.BONUS,
 }
-
-
-def _spelt(wire: str) -> str:
-    # Words give nothing away; anything else might.
-    return ascii(wire) if _WORDS_ONLY.fullmatch(wire) else shown(wire)
 
 
 def _nearest(wire: str, profile: Profile) -> str | None:
@@ -611,7 +605,7 @@ def _retired(exchange: Exchange, profile: Profile) -> Iterator[Cause]:
     if wire in profile.retired_statuses:
         yield Cause(
             "retired-status",
-            f"{_spelt(wire)} is a status of an older edition",
+            f"{status_text(wire)!r} is a status of an older edition",
             f"answer {profile.statuses[profile.retired_statuses[wire]]}",
             "O",
         )

@@ -229,6 +229,14 @@ class StringBetAccepted(_Lenient):
         return int(float(text.strip('"'))) if text.startswith('"') else None
 
 
+@flaw("boolean-bet-accepted", "a bet whose amount is true is taken for a bet of 1", _WHOLE, "D")
+class BooleanBetAccepted(_Lenient):
+    """A boolean is as good as a number."""
+
+    def _number(self, text: str) -> int | None:
+        return {"true": 1, "false": 0}.get(text)
+
+
 # -- balances that are told -------------------------------------------------------------------------
 
 

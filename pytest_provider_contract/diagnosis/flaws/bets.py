@@ -411,6 +411,30 @@ class FreeBetDebited(NewBet):
         yield moves(branch, bet, -self.cost) if bet.is_free else branch
 
 
+@flaw(
+    "free-bet-replay-debited",
+    "the replay of a free bet is taken for an ordinary bet, because its reward is used up, and debited",
+    "recognise the replay by transactionId before looking at the reward",
+    "D",
+)
+class FreeBetReplayDebited(Flaw):
+    """The second attempt costs the face value."""
+
+    cost: int = 1
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """The cost that was seen."""
+        for cost in dict.fromkeys(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen):
+            yield cls.of(record, cost=cost)
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        live = known is not None and known.free and known.fate in (Fate.OPEN, Fate.SETTLED)
+        for branch in super()._bet(state, bet):
+            yield moves(branch, bet, -self.cost) if live and succeeds(branch) else branch
+
+
 class _Reward(Flaw):
     """Takes a reward that was not granted in another way."""
 

@@ -9,7 +9,18 @@ from typing import Any
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
-from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, accepted, bets_of, flaw, gives, moves, part, refuses
+from pytest_provider_contract.diagnosis.flaw import (
+    FLAWED,
+    Flaw,
+    accepted,
+    bets_of,
+    flaw,
+    gives,
+    moves,
+    named_bet,
+    part,
+    refuses,
+)
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.ledger import BetRecord, Branch, Fate, State, WinRecord
 from pytest_provider_contract.profile import Kind, Status
@@ -305,6 +316,19 @@ class WinKeyedOnAmountToo(WinNotDeduplicated):
         return known.amount != win.amount
 
 
+@flaw(
+    "win-keyed-on-content-too",
+    "a known win that names another bet is credited as another win",
+    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
+    "D",
+)
+class WinKeyedOnReferenceToo(WinNotDeduplicated):
+    """Another bet makes another win."""
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+        return known.reference_id != win.reference_id
+
+
 class _WinReplay(Flaw):
     """Refuses some replays of credited wins."""
 
@@ -452,10 +476,13 @@ class _Timed(Flaw):
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
         """Notes when a transaction was first heard of."""
         state = super().after(before, branch, callback, answer)
-        subject = callback.reference_id if callback.kind is Kind.ROLLBACK else callback.transaction_id
+        subject = self._subject(callback)
         if subject is None or any(note[0] == subject for note in _notes(before)):
             return state
         return state.with_notes(before.notes | {(subject, callback.timestamp)})
+
+    def _subject(self, callback: Callback) -> str | None:
+        return callback.reference_id if callback.kind is Kind.ROLLBACK else callback.transaction_id
 
     def _age_s(self, state: State, transaction_id: str | None, callback: Callback) -> float:
         then = next((time for id_, time in _notes(state) if id_ == transaction_id), callback.timestamp)
@@ -534,6 +561,101 @@ class TombstoneFades(_Timed):
         known = state.bets.get(bet.transaction_id or "")
         late = known is not None and known.content is None and known.promised_to(bet.player_id) is not None
         if late and self._age_s(state, bet.transaction_id, bet) >= self.for_s:
+            for branch in self._new_bet(state, bet):
+                yield replace(branch, rule=FLAWED) if branch.rule else branch
+        else:
+            yield from super()._bet(state, bet)
+
+
+@flaw(
+    "rollbacks-forgotten-in-time",
+    "rollbacks are remembered for a while only, so a late one refunds again",
+    "mark the bet itself as rolled back, for ever",
+    "T",
+)
+class RollbacksForgottenInTime(_Timed):
+    """So many seconds are kept."""
+
+    for_s: float = 0.0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Times that caches commonly have, the longest first."""
+        for for_s in _SECONDS:
+            yield cls.of(record, for_s=for_s)
+
+    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        bet = named_bet(state, rollback)
+        if bet is not None and bet.fate is Fate.REFUNDED and self._is_forgotten(state, rollback):
+            yield self._refunded(state, rollback, bet, FLAWED)
+        else:
+            yield from super()._rollback_cases(state, rollback)
+
+    def _is_forgotten(self, state: State, rollback: Callback) -> bool:
+        return self._age_s(state, f"rollback of {rollback.reference_id}", rollback) >= self.for_s
+
+    def _subject(self, callback: Callback) -> str | None:
+        return f"rollback of {callback.reference_id}" if callback.kind is Kind.ROLLBACK else None
+
+
+@dataclass(frozen=True)
+class _KeptRollbacks(Flaw):
+    """Knows the order in which bets were rolled back, and keeps so many."""
+
+    kept: int = 0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Lengths that lists commonly have, the longest first."""
+        count = sum(1 for exchange in record.exchanges if exchange.kind is Kind.ROLLBACK)
+        for kept in reversed(_KEPT):
+            if kept < count:
+                yield cls.of(record, kept=kept)
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes the bets that were rolled back, in their order."""
+        state = super().after(before, branch, callback, answer)
+        known = {id_ for _, id_ in _notes(before)}
+        if callback.kind is not Kind.ROLLBACK or callback.reference_id in known:
+            return state
+        return state.with_notes(before.notes | {(len(known), callback.reference_id)})
+
+    def _is_forgotten(self, state: State, bet_id: str | None) -> bool:
+        order = list(_notes(state))
+        since = next((number for number, id_ in order if id_ == bet_id), len(order))
+        return len(order) - 1 - int(since) >= self.kept
+
+
+@flaw(
+    "old-rollbacks-forgotten",
+    "only the newest rollbacks are remembered, so one of an older bet refunds again",
+    "mark the bet itself as rolled back, for ever",
+    "T",
+)
+class OldRollbacksForgotten(_KeptRollbacks):
+    """So many are kept."""
+
+    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        bet = named_bet(state, rollback)
+        if bet is not None and bet.fate is Fate.REFUNDED and self._is_forgotten(state, rollback.reference_id):
+            yield self._refunded(state, rollback, bet, FLAWED)
+        else:
+            yield from super()._rollback_cases(state, rollback)
+
+
+@flaw(
+    "old-tombstones-forgotten",
+    "only the newest rollbacks are remembered, so a bet that arrives long after its rollback debits",
+    "keep the tombstone for ever",
+    "I",
+)
+class OldTombstonesForgotten(_KeptRollbacks):
+    """So many are kept."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        late = known is not None and known.content is None and known.promised_to(bet.player_id) is not None
+        if late and self._is_forgotten(state, bet.transaction_id):
             for branch in self._new_bet(state, bet):
                 yield replace(branch, rule=FLAWED) if branch.rule else branch
         else:

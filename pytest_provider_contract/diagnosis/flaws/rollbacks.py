@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.checks import Answer
 from pytest_provider_contract.diagnosis.distortion import Distortion, distortions
 from pytest_provider_contract.diagnosis.flaw import (
     FLAWED,
@@ -321,6 +322,41 @@ class RollbackInOpenRoundRefused(_RoundClosed):
     refused_when = False
 
 
+class _NothingToRefund(Flaw):
+    """Refuses the rollback of an open bet that cost nothing."""
+
+    free = True
+
+    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        bet = named_bet(state, rollback)
+        if bet is not None and bet.fate is Fate.OPEN and bet.free is self.free and not bet.amount:
+            yield refuses(state, rollback)
+        else:
+            yield from super()._rollback_cases(state, rollback)
+
+
+@flaw(
+    "free-bet-rollback-refused",
+    "the rollback of a free bet gets an error because there is nothing to refund, so the provider retries for ever",
+    "answer SUCCESS and move nothing",
+    "D",
+)
+class FreeBetRollbackRefused(_NothingToRefund):
+    """An error for a free bet."""
+
+
+@flaw(
+    "zero-bet-rollback-refused",
+    "the rollback of a bet of amount 0 gets an error because there is nothing to refund",
+    "answer SUCCESS and move nothing",
+    "T",
+)
+class ZeroBetRollbackRefused(_NothingToRefund):
+    """An error for a bet of nothing."""
+
+    free = False
+
+
 # -- a bet that is not there ------------------------------------------------------------------------
 
 
@@ -408,6 +444,31 @@ class RefusedRollbackCountsAsDone(_Refund):
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
         branch = self._refunded(state, rollback, bet, FLAWED)
         yield moves(branch, rollback, -bet.amount) if bet.shunned else branch
+
+
+@flaw(
+    "tombstone-of-whole-round",
+    "a rollback of an unknown bet voids every later bet of its round",
+    "void only the bet that referenceTransactionId names",
+    "I",
+)
+class TombstoneOfWholeRound(Flaw):
+    """Later bets of the round cost nothing."""
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes the rounds of rollbacks that found no bet."""
+        state = super().after(before, branch, callback, answer)
+        found = before.bets.get(callback.reference_id or "")
+        if callback.kind is Kind.ROLLBACK and (found is None or found.content is None):
+            return state.with_notes(state.notes | {callback.round_id})
+        return state
+
+    def _new_bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        if bet.round_id in state.notes:
+            record = self._declined(state, bet, frozenset({Status.UNKNOWN}), None).state
+            yield gives(record, bet, *Status)
+        else:
+            yield from super()._new_bet(state, bet)
 
 
 class _OfUnknown(Flaw):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import combinations
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.diagnosis.cause import Cause
@@ -70,6 +71,29 @@ class MissingSignatureAccepted(_Fooled):
     """No header, no check."""
 
     forgeries = frozenset({Forgery.ABSENT})
+
+
+@flaw(
+    "missing-signature-accepted",
+    "the signature is verified only if there is one",
+    "refuse a callback without one; leave no bypass for local tests in",
+    "D",
+)
+class MissingSignatureAcceptedOnSome(_Fooled):
+    """No header, no check, on some callbacks."""
+
+    forgeries = frozenset({Forgery.ABSENT})
+    kinds: tuple[Kind, ...] = ()
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Some callbacks, but not all."""
+        for count in range(1, len(Kind)):
+            for kinds in combinations(Kind, count):
+                yield cls.of(record, kinds=kinds)
+
+    def _is_fooled(self, callback: Callback, forgery: Forgery) -> bool:
+        return callback.kind in self.kinds and super()._is_fooled(callback, forgery)
 
 
 @flaw(
@@ -240,10 +264,19 @@ class EffectBeforeVerification(_Forged):
     "D",
 )
 class BadSignatureBurnsTransaction(_Forged):
-    """The bad attempt is remembered."""
+    """The bad attempt is remembered: by its own id, or by that of the bet it names."""
+
+    by_reference: bool = False
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Either id."""
+        yield cls.of(record)
+        yield cls.of(record, by_reference=True)
 
     def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
-        yield Branch(ERRORS, state.with_notes(state.notes | {callback.transaction_id}), FLAWED, None)
+        burnt = callback.reference_id if self.by_reference else callback.transaction_id
+        yield Branch(ERRORS, state.with_notes(state.notes | {burnt}), FLAWED, None)
 
     def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
         if callback.transaction_id is not None and callback.transaction_id in state.notes:
