@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -146,7 +147,14 @@ def render(finding: Mapping[str, Any], *, width: int = 100) -> str:
         *_wrapped("  sequence  ", sequence, width),
     ]
     if finding["likely"]:
-        lines.append(f"  likely    {finding['likely']}")
+        lines += textwrap.wrap(
+            finding["likely"],
+            width,
+            initial_indent="  likely    ",
+            subsequent_indent=" " * 12,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     if finding["repeated"] < finding["tries"]:
         lines.append(f"  repeats   intermittent: seen in {finding['repeated']} of {finding['tries']} tries")
     lines += [f"  {label:<9} {finding['files'][label]}" for label in ("replay", "curl") if label in finding["files"]]
