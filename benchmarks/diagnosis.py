@@ -58,7 +58,13 @@ def _run_one(arguments: list[str]) -> int:
 
 
 def measure(variant: Variant, wanted: str | None, *, whole: bool) -> dict[str, Any]:
-    """Run the suite against one fault until it fails, and look at what the first finding says."""
+    """Run the suite against one fault; by its first rule alone if that finds it, which is quicker."""
+    row = _measured(variant, wanted, whole=whole)
+    return row if whole or row["rule"] is not None else _measured(variant, wanted, whole=True)
+
+
+def _measured(variant: Variant, wanted: str | None, *, whole: bool) -> dict[str, Any]:
+    """Run the suite until it fails, and look at what the first finding says."""
     rule = RULES[variant.rules[0]]
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--operator-effort=quick", "--operator-seed=1"]
     options.append(f"--operator-url=reference:{variant.name}")

@@ -11,6 +11,7 @@ from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.explain import explains
 from pytest_provider_contract.diagnosis.flaw import Flaw
 from pytest_provider_contract.diagnosis.forms import causes_of_advice, causes_of_form
+from pytest_provider_contract.diagnosis.races import causes_of_race
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.ledger import Ledger
 from pytest_provider_contract.profile import Profile
@@ -67,12 +68,15 @@ def diagnose(
         return found
     if record is None or any(isinstance(answer, Violation) for answer in record.answers):
         return causes_of_form(performance.exchanges, performance.violation, profile)
+    if not record.is_in_turn:
+        return causes_of_race(record)
     if record.breach()[0] is None and advisory is None:
         # Each answer is allowed for itself: bets that are declined every time, or a reply's form.
         record = replace(record, insist=True)
         if record.breach()[0] is None:
             return causes_of_form(performance.exchanges, performance.violation, profile)
-    others = [r for p in evidence if (r := Record.of(p, profile, strict=strict)) is not None]
+    records = (Record.of(p, profile, strict=strict) for p in evidence)
+    others = [r for r in records if r is not None and r.is_in_turn]
     return _Inquiry(record, others, probe).causes()
 
 

@@ -30,6 +30,7 @@ class Record:
         profile: The dialect of the replies.
         insist: Whether a bet declined without a reason counts as unexplained.
         strict: SHOULD rules that count as broken if they are not followed.
+        together: Indexes of exchanges that were sent at the same time as the one before.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -38,6 +39,7 @@ class Record:
     profile: Profile
     insist: bool = False
     strict: frozenset[str] = field(default_factory=frozenset)
+    together: frozenset[int] = field(default_factory=frozenset)
 
     @classmethod
     def of(
@@ -51,10 +53,29 @@ class Record:
         """The record of a performance; None if not even a balance could be read."""
         if performance.ledger is None or performance.opening is None:
             return None
-        steps = zip(performance.exchanges, performance.steps, strict=True)
-        played = tuple(exchange for exchange, step in steps if step >= 0)
+        numbered = [pair for pair in zip(performance.exchanges, performance.steps, strict=True) if pair[1] >= 0]
+        played = tuple(exchange for exchange, _ in numbered)
+        planned = performance.scenario.steps
+        together = frozenset(i for i, (_, n) in enumerate(numbered) if i and n < len(planned) and planned[n].together)
         readable = takewhile(lambda e: not isinstance(_told(e, profile), Violation), performance.aftermath)
-        return cls((*played, *readable), performance.opening, performance.ledger, profile, insist, strict)
+        told = (*played, *readable)
+        return cls(told, performance.opening, performance.ledger, profile, insist, strict, together)
+
+    @property
+    def groups(self) -> list[list[Exchange]]:
+        """The exchanges; those that were sent at the same time in one group."""
+        groups: list[list[Exchange]] = []
+        for number, exchange in enumerate(self.exchanges):
+            if number in self.together:
+                groups[-1].append(exchange)
+            else:
+                groups.append([exchange])
+        return groups
+
+    @property
+    def is_in_turn(self) -> bool:
+        """Whether every callback was sent after the reply to the one before, and nothing disturbed it."""
+        return not self.together and not any(exchange.fault for exchange in self.exchanges)
 
     @cached_property
     def answers(self) -> Sequence[Answer | Violation | None]:

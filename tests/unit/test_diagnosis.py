@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from honest_wallets import HABITS, Habits, Wallet, provider_of
+from honest_wallets import HABITS, Habits, InMemoryClient, Wallet, provider_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference_in_process import PROFILE, provider_of_reference
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Violation, read_answer
+from pytest_provider_contract.client import Letter
 from pytest_provider_contract.diagnosis import Cause, flaws, likely, probes
 from pytest_provider_contract.diagnosis.cause import UNEXPLAINED
 from pytest_provider_contract.diagnosis.diagnose import Recent, assumptions, candidates, diagnose
@@ -25,7 +27,7 @@ from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.provider import Performance, Provider
-from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, balance, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, balance, bet, rollback, scenario, together, win
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.strategies import Funds, scenarios
 from pytest_provider_contract.transport import Failure, Reply
@@ -406,3 +408,26 @@ def test_a_long_history_is_no_evidence(tmp_path: Path) -> None:
     evidence = Recent()
     evidence.add(provider_of_reference(None, tmp_path).play(Scenario((), (balance(),) * 70)))
     assert evidence.kept == []
+
+
+# -- at the same time -----------------------------------------------------------------------------------
+
+
+class Together(InMemoryClient):
+    """Answers callbacks that were sent together from one look at the wallet, as a race would."""
+
+    def send_together(self, letters: list[Letter]) -> list[Exchange]:
+        exchanges = []
+        for letter in letters:
+            self.wallet.bets.pop(letter.callback.transaction_id or "", None)  # not yet inserted when looked up
+            exchanges.append(self.send(letter.callback))
+        start, end = exchanges[0].started_s, exchanges[-1].ended_s
+        return [replace(exchange, started_s=start, ended_s=end) for exchange in exchanges]
+
+
+def test_a_race_is_told_by_the_orders_that_it_allows() -> None:
+    provider = provider_of(Wallet(Habits(), {"alice": 1000}))
+    provider.client = Together(provider.client.wallet)  # type: ignore[assignment,attr-defined]
+    performance = provider.play(scenario(BetPlan(10), *together(bet(), bet()), balance()))
+    assert performance.violation is not None
+    assert [cause.id for cause in diagnose(performance, PROFILE)] == ["bet-dedupe-race"]
