@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "verify": "verify",
     "keygen": "keygen",
     "replay": "replay",
+    "diff": "diff",
     "rules": "rules",
     "faults": "faults",
     "rounds": "rounds",

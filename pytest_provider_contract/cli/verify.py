@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_provider_contract.cli.printing import printable
+
 if TYPE_CHECKING:
     from pytest_provider_contract.certificate import Certificate
 
@@ -42,11 +44,11 @@ def command(certificate: Path, key_file: Path, report: Path | None, transcript: 
         if transcript is not None:
             found.check_transcript(transcript)
     except CertificateError as error:
-        raise click.ClickException(_printable(f"{certificate} does not hold: {error}")) from None
+        raise click.ClickException(printable(f"{certificate} does not hold: {error}")) from None
     except OSError as error:
         raise click.UsageError(f"{error.filename} can't be read: {error.strerror}") from None
     for label, text in _told(found, report, transcript):
-        click.echo(_printable(f"{label:<12} {text}"))
+        click.echo(printable(f"{label:<12} {text}"))
 
 
 def _told(found: Certificate, report: Path | None, transcript: Path | None) -> list[tuple[str, str]]:
@@ -78,8 +80,3 @@ def _aside(target: Mapping[str, str]) -> str:
 def _counts(rules: list[dict[str, Any]], level: str) -> str:
     states = [rule["state"] for rule in rules if rule["level"] == level]
     return f"{len(states)} rules, {states.count('passed')} held"
-
-
-def _printable(text: str) -> str:
-    # Neither a certificate nor a file's name may steer the terminal.
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
