@@ -73,6 +73,9 @@ class Results:
         latency: Milliseconds per callback.
         left: What was left on the players' accounts, as sentences.
         gone: Why the operator could not be asked any more, or None.
+        sequences: How many scenarios were played.
+        overlaps: For callbacks sent together, how often so many were asked for and so many reached.
+        undecided: Scenarios in which the search for an order gave up.
         slow: Why the time did not do for every rule, or None.
         left_out: How many tests gave way because their rules were tested already.
     """
@@ -88,6 +91,8 @@ class Results:
     slow: str | None = None
     left_out: int = 0
     sequences: int = 0
+    overlaps: Counter[tuple[int, int]] = field(default_factory=Counter)
+    undecided: int = 0
 
     @property
     def broken(self) -> set[str]:
@@ -108,6 +113,8 @@ class Results:
             "slow": self.slow,
             "left_out": self.left_out,
             "sequences": self.sequences,
+            "overlaps": [[*widths, count] for widths, count in self.overlaps.items()],
+            "undecided": self.undecided,
         }
 
     def merge(self, data: Mapping[str, Any]) -> None:
@@ -125,6 +132,8 @@ class Results:
         self.slow = self.slow or data["slow"]
         self.left_out += data["left_out"]
         self.sequences += data["sequences"]
+        self.overlaps.update({(asked, reached): count for asked, reached, count in data["overlaps"]})
+        self.undecided += data["undecided"]
 
     def _advise(self, rule: str, count: int, evidence: str) -> None:
         known = self.advisories.setdefault(rule, {"count": 0, "evidence": evidence})
@@ -134,6 +143,7 @@ class Results:
         """Count what one performance put to the test."""
         self.exercised.update(performance.exercised)
         self.sequences += 1
+        self.undecided += performance.undecided
         for rule in performance.advisory:
             self._advise(rule, 1, " · ".join(describe_finding(performance)))
 
@@ -176,7 +186,7 @@ class ContractRun:
         self.settings = settings
         self.client = OperatorClient(settings.endpoint, settings.profile, settings.key, rate=settings.rate)
         self.provider = Provider(self.client, settings.players[:2], settings.rewards)
-        self.results = Results(latency=self.client.recorder.latency)
+        self.results = Results(latency=self.client.recorder.latency, overlaps=self.client.recorder.overlaps)
         self._began_s = now()
         self.started_s = self._began_s - spent_s
         self.tick: Callable[[int, int], None] = lambda _sequences, _callbacks: None

@@ -308,3 +308,56 @@ PATTERNS: dict[str, Callable[[Scenario], bool]] = {
     ),
     "unknown player": lambda s: any(x.player == UNKNOWN_PLAYER for x in s.steps),
 }
+
+
+def _groups(scenario: Scenario) -> list[list[Step]]:
+    return [[scenario.steps[i] for i in group] for group in scenario.groups() if len(group) > 1]
+
+
+def _copies_at_once(scenario: Scenario, kind: Kind) -> bool:
+    return any(
+        len({step.bet for step in group if step.send is kind}) < sum(step.send is kind for step in group)
+        for group in _groups(scenario)
+    )
+
+
+def _meet(scenario: Scenario, one: Kind, other: Kind) -> bool:
+    # Callbacks of one bet, at the same time.
+    return any(
+        {s.bet for s in group if s.send is one} & {s.bet for s in group if s.send is other}
+        for group in _groups(scenario)
+    )
+
+
+def _several_bets_at_once(scenario: Scenario) -> bool:
+    return any(len({step.bet for step in group} - {None}) > 1 for group in _groups(scenario))
+
+
+STORM_PATTERNS: dict[str, Callable[[Scenario], bool]] = {
+    "copies of a bet at once": lambda s: _copies_at_once(s, Kind.BET),
+    "copies of a win at once": lambda s: _copies_at_once(s, Kind.WIN),
+    "rollbacks of a bet at once": lambda s: _copies_at_once(s, Kind.ROLLBACK),
+    "a bet and its rollback at once": lambda s: _meet(s, Kind.BET, Kind.ROLLBACK),
+    "a bet and its win at once": lambda s: _meet(s, Kind.BET, Kind.WIN),
+    "callbacks of several bets at once": _several_bets_at_once,
+    "two players at once": lambda s: any(
+        len({s.bets[step.bet].player for step in group if step.bet is not None}) > 1 for group in _groups(s)
+    ),
+    "eight or more at once": lambda s: any(len(group) > 7 for group in _groups(s)),  # noqa: PLR2004
+}
+
+
+def _lost(scenario: Scenario, kind: Kind, *faults: Fault) -> bool:
+    return any(step.send is kind and step.fault in faults for step in scenario.steps)
+
+
+_GONE = (Fault.REPLY_LOST, Fault.RESET)
+LOSS_PATTERNS: dict[str, Callable[[Scenario], bool]] = {
+    "reply to a bet lost": lambda s: _lost(s, Kind.BET, *_GONE),
+    "reply to a win lost": lambda s: _lost(s, Kind.WIN, *_GONE),
+    "reply to a rollback lost": lambda s: _lost(s, Kind.ROLLBACK, *_GONE),
+    "bet delivered twice": lambda s: _lost(s, Kind.BET, Fault.TWICE),
+    "win delivered twice": lambda s: _lost(s, Kind.WIN, Fault.TWICE),
+    "rollback delivered twice": lambda s: _lost(s, Kind.ROLLBACK, Fault.TWICE),
+    "half a request": lambda s: any(step.fault is Fault.CUT for step in s.steps),
+}

@@ -74,28 +74,53 @@ def _reason(id_: str, results: Results, selected: Collection[str]) -> str:
 
 def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
     """The lines of the closing table."""
-    head = f"{'chapter':<38}{'passed':>7}{'failed':>7}{'advisory':>9}{'not tested':>11}"
-    lines = [head]
+    parts = (_by_chapter(verdict), _by_callback(results), _of_the_run(results, settings), _of_rules(results, verdict))
+    lines = [line for part in parts if part for line in (*part, "")][:-1]
+    if settings.unsigned:
+        lines.append("UNSIGNED RUN: no callback was signed and no signature rule was tested; this can't certify.")
+    return lines
+
+
+def _by_chapter(verdict: Verdict) -> list[str]:
+    lines = [f"{'chapter':<38}{'passed':>7}{'failed':>7}{'advisory':>9}{'not tested':>11}"]
     for chapter, title in CHAPTERS.items():
         ids = [id_ for id_, rule in RULES.items() if rule.chapter == chapter and id_ in verdict.states]
         if all(verdict.reasons.get(id_) == "not selected" for id_ in ids):
             continue
         counts = [sum(verdict.states[id_] == s for id_ in ids) for s in ("passed", "failed", "advisory", "not tested")]
         lines.append(f"{title:<38}{counts[0]:>7}{counts[1]:>7}{counts[2]:>9}{counts[3]:>11}")
-    lines += ["", f"{'callback':<12}{'sent':>8}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}"]
+    return lines
+
+
+def _by_callback(results: Results) -> list[str]:
+    lines = [f"{'callback':<12}{'sent':>8}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}"]
     for kind in Kind:
         histogram = results.latency[kind]
         shares = (histogram.percentile_ms(share) for share in (0.5, 0.95, 0.99))
         shown = "".join(f"{'-' if ms is None else f'{ms:.1f}':>9}" for ms in shares)
         lines.append(f"/{kind:<11}{histogram.count:>8}{shown}")
+    return lines
+
+
+def _of_the_run(results: Results, settings: Settings) -> list[str]:
     total = sum(histogram.count for histogram in results.latency.values())
-    lines += ["", f"{total} callbacks in {results.sequences} sequences, seed {settings.seed}"]
+    lines = [f"{total} callbacks in {results.sequences} sequences, seed {settings.seed}"]
+    if groups := results.overlaps.total():
+        asked, reached = (sum(widths[i] * n for widths, n in results.overlaps.items()) / groups for i in (0, 1))
+        lines.append(f"{groups} times {asked:.1f} callbacks were sent together; {reached:.1f} were under way at once")
+    if results.undecided:
+        lines.append(f"{results.undecided} sequences told too little to be judged: no order of them was found in time")
     if results.left_out:
         lines.append(
             f"{results.left_out} tests gave way to rules that were not tested yet, as callbacks take long; "
             "--operator-effort=certify leaves none out"
         )
     lines.append("left on the players' accounts: " + ("; ".join(results.left) or "nothing"))
+    return lines
+
+
+def _of_rules(results: Results, verdict: Verdict) -> list[str]:
+    lines = []
     for id_, evidence in sorted(results.advisories.items()):
         if RULES[id_].part == "preflight":
             continue  # the first look tells its own in full
@@ -104,7 +129,4 @@ def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
     for id_, reason in verdict.reasons.items():
         if reason != "not selected":
             grouped.setdefault(reason, []).append(id_)
-    lines += [f"not tested  {', '.join(ids)}: {reason}" for reason, ids in grouped.items()]
-    if settings.unsigned:
-        lines.append("UNSIGNED RUN: no callback was signed and no signature rule was tested; this can't certify.")
-    return lines
+    return lines + [f"not tested  {', '.join(ids)}: {reason}" for reason, ids in grouped.items()]
