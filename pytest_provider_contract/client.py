@@ -22,7 +22,15 @@ _SILENT_LIMIT = 3
 
 
 class OperatorGoneError(Exception):
-    """The operator stopped answering; asking on would only waste time."""
+    """The operator stopped answering; asking on would only waste time.
+
+    Attributes:
+        kind: The kind of callback that is asked no more, or None when nothing is.
+    """
+
+    def __init__(self, reason: str, kind: Kind | None = None) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 @dataclass(slots=True)
@@ -121,11 +129,18 @@ class OperatorClient:
         profile: The dialect they are written in.
         key: Signs the bodies; None sends no signature at all (``--operator-unsigned``).
         rate: At most so many callbacks a second, or None.
+        patience_s: Seconds that may be spent on waiting for callbacks of one kind in vain.
         label: Said in the User-Agent, so that an operator finds a check in its logs.
     """
 
     def __init__(
-        self, endpoint: Endpoint, profile: Profile, key: SigningKey | None, *, rate: float | None = None
+        self,
+        endpoint: Endpoint,
+        profile: Profile,
+        key: SigningKey | None,
+        *,
+        rate: float | None = None,
+        patience_s: float = 60.0,
     ) -> None:
         self.endpoint = endpoint
         self.profile = profile
@@ -136,6 +151,8 @@ class OperatorClient:
         self._interval_s = 1 / rate if rate else 0.0
         self._next_s = 0.0
         self._silent = 0
+        self._patience_s = patience_s
+        self._hung_s = dict.fromkeys(Kind, 0.0)
         self._signed: str | None = None  # the latest good signature
         self._pool = Pool(endpoint)
 
@@ -194,9 +211,11 @@ class OperatorClient:
             fault: What goes wrong on its way, or None.
 
         Raises:
-            OperatorGoneError: Several callbacks in a row got no reply at all.
+            OperatorGoneError: Several callbacks in a row got no reply, or too much time went by
+                in waiting for those of one kind.
             ValueError: See `encode`.
         """
+        self._refuse([callback])
         request = self._request(callback, envelope, fault)
         self._wait_for_turn(1)
         exchange = _exchange(callback, request, self._pool.exchange(request), defect)
@@ -211,9 +230,11 @@ class OperatorClient:
             times and in the recorder.
 
         Raises:
-            OperatorGoneError: Several callbacks in a row got no reply at all.
+            OperatorGoneError: Several callbacks in a row got no reply, or too much time went by
+                in waiting for those of one kind.
             ValueError: See `encode`.
         """
+        self._refuse([letter.callback for letter in letters])
         requests = [self._request(letter.callback, letter.envelope, letter.fault) for letter in letters]
         self._wait_for_turn(len(requests))
         sent = zip(letters, requests, self._pool.send_together(requests), strict=True)
@@ -241,16 +262,30 @@ class OperatorClient:
                 time.sleep(wait_s)
             self._next_s = max(time.monotonic(), self._next_s) + self._interval_s * callbacks
 
+    def _refuse(self, callbacks: Sequence[Callback]) -> None:
+        """Ask nothing of which it is known that the answer would only be waited for.
+
+        Raises:
+            OperatorGoneError: It is known.
+        """
+        for kind in {callback.kind for callback in callbacks}:
+            if self._hung_s[kind] > self._patience_s:
+                # Without balances nothing can be judged.
+                only = None if kind is Kind.BALANCE else kind
+                raise OperatorGoneError(f"/{kind} had no answer in {self._hung_s[kind]:.0f} s of waiting", only)
+
     def _notice_silence(self, exchanges: Sequence[Exchange]) -> None:
         # What was cut off on purpose, or closed while idle, tells nothing.
-        telling = [
-            e.reply for e in exchanges if not e.reply.idle and e.reply.failure not in (Failure.CUT, Failure.ABANDONED)
-        ]
+        telling = [e for e in exchanges if not e.reply.idle and e.reply.failure not in (Failure.CUT, Failure.ABANDONED)]
         if not telling:
             return
-        self._silent = self._silent + 1 if all(reply.status is None for reply in telling) else 0
+        hung = [e for e in telling if e.reply.failure is Failure.TIMEOUT]
+        for kind in {e.kind for e in hung}:
+            self._hung_s[kind] += max(e.elapsed_ms for e in hung if e.kind is kind) / 1000
+        silent = all(e in hung or e.reply.status is None for e in telling)
+        self._silent = self._silent + 1 if silent else 0
         if self._silent >= _SILENT_LIMIT:
-            last = telling[-1]
+            last = telling[-1].reply
             raise OperatorGoneError(
                 f"{self._silent} callbacks in a row got no reply: {last.failure}"
                 + (f" ({last.detail})" if last.detail else "")

@@ -134,6 +134,16 @@ class _Play:
         self.played = 0
 
     def run(self) -> Performance:
+        try:
+            return self._run()
+        except OperatorGoneError:
+            # In the middle of it: nobody knows what the wallet holds, and no bet should stay open.
+            for index in range(self.scenario.players):
+                self.provider.known.pop(index, None)
+            self._tidy(max(self.steps, default=-1) + 1)
+            raise
+
+    def _run(self) -> Performance:
         involved = range(self.scenario.players)
         violation = self._open(involved)
         if violation is None:
@@ -145,7 +155,7 @@ class _Play:
         if violation is not None and self.judge is not None and self.judge.ledger_violation:
             self._go_on(involved)
         performance = self._performance(violation)
-        self._tidy(performance)
+        self._tidy(max(performance.position + 1, self.played))
         return performance
 
     def _go_on(self, involved: range) -> None:
@@ -161,11 +171,11 @@ class _Play:
                 self.aftermath.append(client.send(letter.callback, letter.envelope, letter.defect))
                 self.played = max(self.played, number + 1)
 
-    def _tidy(self, performance: Performance) -> None:
-        """Roll back what was left open, so that no try costs a player money for good."""
+    def _tidy(self, reached: int) -> None:
+        """Roll back what the steps so far left open, so that no try costs a player money for good."""
         open_bets: set[int] = set()
         settled: set[int] = set()
-        for step in self.scenario.steps[: max(performance.position + 1, self.played)]:
+        for step in self.scenario.steps[:reached]:
             own = step.player is None and step.forgery is None and step.damage is None and step.conflict != "bet"
             if step.bet is None or not own or step.of_win:
                 continue

@@ -44,6 +44,8 @@ _EVERY_RULE, _RESTORING = 150, 8
 _PATIENCE = 1.2
 _CHUNKS = 20
 _SLOW_P95_MS = 1000
+# The share of a run's time that may go into waiting in vain for one kind of callback.
+_VAIN_SHARE = 0.6
 _SLOW_MEDIAN_MS = 10
 # A forgetful wallet forgets within seconds or minutes; longer waits are for --operator-recheck.
 _MEMORY_S = {"quick": 2.5, "standard": 6.0, "certify": 60.0}
@@ -184,7 +186,13 @@ class ContractRun:
     def __init__(self, settings: Settings, now: Callable[[], float] = time.monotonic, spent_s: float = 0.0) -> None:
         assert settings.endpoint is not None  # noqa: S101 - the plugin starts the bundled operator first
         self.settings = settings
-        self.client = OperatorClient(settings.endpoint, settings.profile, settings.key, rate=settings.rate)
+        self.client = OperatorClient(
+            settings.endpoint,
+            settings.profile,
+            settings.key,
+            rate=settings.rate,
+            patience_s=settings.effort.total_s * _VAIN_SHARE,
+        )
         self.provider = Provider(self.client, settings.players[:2], settings.rewards)
         self.results = Results(latency=self.client.recorder.latency, overlaps=self.client.recorder.overlaps)
         self._began_s = now()
@@ -361,9 +369,10 @@ class ContractRun:
                 left = self._restore(index, start)
             except OperatorGoneError:
                 left = None
-            if left:
+            if left != 0:
                 player = self.provider.players[index].player_id
-                self.results.left.append(f"{player}: {left:+,}".replace(",", " ") + " minor units")
+                amount = "not known" if left is None else f"{left:+,}".replace(",", " ") + " minor units"
+                self.results.left.append(f"{player}: {amount}")
 
     def _restore(self, index: int, start: int) -> int | None:
         most = self.settings.max_stake or (self._funds.max_stake if self._funds and self._limited else None)
@@ -405,7 +414,8 @@ class ContractRun:
         self.client.label = plan.rule or ""
         fitted = (plan if exact_amounts else self.fit(plan)).narrowed(self._widest())
         performance = self._play(fitted)
-        if performance.violation is not None and performance.steps.count(-1) < fitted.players:
+        unasked = performance.steps.count(-1) < fitted.players
+        if performance.violation is not None and unasked and not _hangs(performance):
             # It went on from the balance that the last scenario ended with. A try that asks
             # first is better evidence, if it shows something too.
             thrifty, self.provider.thrifty = self.provider.thrifty, False
@@ -473,8 +483,7 @@ class ContractRun:
         try:
             recalled = recall(self.provider, keepsakes, self.client.recorder.sent)
         except OperatorGoneError as error:
-            self.results.gone = str(error)
-            raise NotTestedError(f"the operator can't be asked any more: {error}") from None
+            raise self.gone(error) from None
         if recalled.evidence is not None:
             raise self._forgotten(recalled.evidence)
         self.memory.renew(keepsakes, recalled.keepsakes)
@@ -567,12 +576,18 @@ class ContractRun:
                 "is the player of --operator-player known to the operator?"
             )
 
+    def gone(self, error: OperatorGoneError) -> NotTestedError:
+        """Note who is asked no more: the operator, or it for one kind of callback."""
+        if error.kind is not None:
+            return NotTestedError(f"/{error.kind} can't be asked any more: {error}")
+        self.results.gone = str(error)
+        return NotTestedError(f"the operator can't be asked any more: {error}")
+
     def _play(self, plan: Scenario) -> Performance:
         try:
             performance = self._played(plan)
         except OperatorGoneError as error:
-            self.results.gone = str(error)
-            raise NotTestedError(f"the operator can't be asked any more: {error}") from None
+            raise self.gone(error) from None
         if performance.violation is not None and performance.position < 0:
             self._opening_failures += 1
         return performance
@@ -675,7 +690,7 @@ class ContractRun:
                     self._restore(index, self._start_balances[index])
             return self._played(plan)
         except OperatorGoneError as error:
-            self.results.gone = str(error)
+            self.gone(error)
             return None
 
     def finish(self) -> None:

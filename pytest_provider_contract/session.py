@@ -498,8 +498,7 @@ class Session:
             report.longrepr = f"not tested: {error}"
         elif isinstance(error, OperatorGoneError) and item.path.parent == SUITE:
             # Noted, so that the other tests do not wait for it once more.
-            self.run.results.gone = self.run.results.gone or str(error)
-            report.longrepr = f"not tested: the operator can't be asked any more: {error}"
+            report.longrepr = f"not tested: {self.run.gone(error)}"
         if item.path.parent == SUITE and call.when == "call":
             self.run.results.ran.update(_rules_of(item))
         return report

@@ -16,6 +16,7 @@ from pytest_provider_contract.transport.reading import ReplyReader
 from pytest_provider_contract.transport.reply import Failure, Header, Reply
 
 READ_SIZE = 1 << 16
+_HEAD_LIMIT = 1 << 16
 
 
 class Connection:
@@ -27,7 +28,7 @@ class Connection:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._socket: socket.socket | None = None
-        self._protocol = h11.Connection(h11.CLIENT)
+        self._protocol = _protocol()
         self._rested = False
 
     @property
@@ -118,7 +119,7 @@ class Connection:
             except (OSError, ValueError) as error:
                 self.close()
                 return Reply(None, failure=Failure.TLS, detail=str(error))
-        self._protocol = h11.Connection(h11.CLIENT)
+        self._protocol = _protocol()
         return None
 
     def _deliver(self, request: bytes, reader: ReplyReader, deadline: float) -> Reply:
@@ -151,6 +152,10 @@ class Connection:
             self._protocol.start_next_cycle()
             return True
         return False
+
+
+def _protocol() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
 
 
 def remaining(deadline: float) -> float:

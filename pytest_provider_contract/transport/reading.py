@@ -7,6 +7,8 @@ import h11
 from pytest_provider_contract.transport.reply import BODY_LIMIT, Failure, Reply, decoded
 
 _INTERIM_REPLIES = 8
+# A megabyte in chunks of one byte would keep us busy for long.
+_PIECES = 20_000
 
 
 class ReplyReader:
@@ -27,6 +29,7 @@ class ReplyReader:
         self._head: h11.Response | None = None
         self._body = bytearray()
         self._interim = 0
+        self._pieces = 0
 
     def receive(self, data: bytes) -> Reply | None:
         """Take what came; ``b""`` is the end of the connection."""
@@ -53,6 +56,9 @@ class ReplyReader:
             return None
         if isinstance(event, h11.Data):
             self._body += event.data
+            self._pieces += 1
+            if self._pieces > _PIECES:
+                return self._failed(Failure.TOO_LARGE, "or in very many pieces")
             return self._failed(Failure.TOO_LARGE) if len(self._body) > BODY_LIMIT else None
         # EndOfMessage, or the end of something that was no reply.
         if self._head is None:
