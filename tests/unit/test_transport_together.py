@@ -173,7 +173,7 @@ class TestTogether:
             if body_of(raw) == b"drop":
                 end(sock)  # type: ignore[call-arg]
             else:
-                sock.sendall(OK)
+                sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
 
         with pooled(behave) as pool:
             rounds = [[t.reply for t in pool.send_together([request(), request(b"drop")])] for _ in range(5)]
