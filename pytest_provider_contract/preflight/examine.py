@@ -206,9 +206,9 @@ class _Look:
         if not option or not told or option.upper() == told.upper():
             yield good("PREFLIGHT-11", told or "the wallet tells none")
             return
-        if bet.refuses:
-            # Which of the two is wrong? The wallet plays in its own currency.
-            other = self.prober.bet(self.player, 1, told)
+        # Which of the two is wrong? The wallet plays in its own currency.
+        for stake in self._stakes(first.balance)[:2] if bet.refuses else ():
+            other = self.prober.bet(self.player, stake, told)
             if other.succeeds:
                 self._roll_back(other)
                 yield self._other_currency(self.player, first, Outcome.STOP)
@@ -253,25 +253,30 @@ class _Look:
             return Item("PREFLIGHT-16", Outcome.NOTICE, f"the bet of the first look may stand: {refund}")
         if last.balance == first.balance:
             return good("PREFLIGHT-16", "the bet was rolled back")
-        left = self._brought_back(first, last.balance)
+        left = self._brought_back(first, last.balance, bet.exchange.callback.amount or 0)
         return Item(
             "PREFLIGHT-16",
             Outcome.NOTICE,
             f"{self.player.player_id} has {last.balance - first.balance:+d} minor units after a bet and its rollback"
-            + (f", and {left:+d} after the try to bring that back" if left else ", brought back with a bet and a win"),
+            + (f", {left:+d} of it left there" if left else ", brought back with a bet and a win"),
             "money is moved wrongly, as the suite will say, or somebody else plays with this player",
             Who.OPERATOR,
             seen=(str(bet), str(refund), str(last)),
         )
 
-    def _brought_back(self, first: Heard, now: int) -> int:
-        """Bring a balance back with a bet and a win; gives what is still missing or too much."""
+    def _brought_back(self, first: Heard, now: int, moved: int) -> int:
+        """Bring a balance back with a bet and a win; gives what is still missing or too much.
+
+        What is more than the first look has moved is somebody else's, and left alone.
+        """
         start = first.balance or 0
         surplus = now - start
+        if abs(surplus) > moved:
+            return surplus
         stake = max(surplus, 1)
         bet = self.prober.bet(self.player, stake, self._currency(first))
-        if bet.succeeds:
-            self.prober.win(self.player, bet.exchange.callback, stake - surplus)
+        if not bet.refuses and not self.prober.win(self.player, bet.exchange.callback, stake - surplus).succeeds:
+            self._roll_back(bet)
         balance = self.prober.balance(self.player).balance
         return surplus if balance is None else balance - start
 

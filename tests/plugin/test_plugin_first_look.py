@@ -8,6 +8,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 Run = Callable[..., pytest.RunResult]
 Serve = Callable[..., Any]
@@ -88,3 +90,13 @@ def test_nothing_is_sent_where_the_suite_is_not_played(
         assert not any(name == "bet" for name, _ in w.calls)
     assert result.ret == 0, result.stdout.str()
     assert "first look" not in result.stdout.str()
+
+
+def test_a_certify_run_that_is_stopped_has_its_own_reason(contract_run: Run, pytester: pytest.Pytester) -> None:
+    key = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (pytester.path / "certify.pem").write_bytes(key)
+    options = ("--operator-certificate=certificate.json", "--operator-certify-key=certify.pem", "--operator-report=out")
+    result = contract_run(*options, url=BROKEN, effort="certify")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["PREFLIGHT-12 MUST*", "NO CERTIFICATE *"])
+    assert not (pytester.path / "certificate.json").exists()

@@ -485,6 +485,11 @@ def test_an_option_with_the_wrong_currency(look: Look, key: SigningKey) -> None:
     assert wallet.balances["alice"] == 10_000
 
 
+def test_an_option_with_the_wrong_currency_at_a_wallet_with_a_least_stake(look: Look, key: SigningKey) -> None:
+    with serving(LeastStake(key, currency="USD")) as port:
+        assert stop_of(look(port, ALICE)).rule == "PREFLIGHT-11"
+
+
 def test_a_wallet_that_tells_another_currency_is_left_to_the_suite(look: Look, key: SigningKey) -> None:
     class Mislabelled(Wallet):
         def reply(self, request: Request, status: str = "SUCCESS", **more: Any) -> Response:
@@ -649,6 +654,36 @@ def test_a_bet_that_costs_nothing_is_made_good(look: Look, key: SigningKey) -> N
     with serving(wallet) as port:
         assert notices(look(port)) == ["PREFLIGHT-16"]
     assert wallet.balances["alice"] == 10_000
+
+
+def test_money_that_somebody_else_moves_is_left_alone(look: Look, key: SigningKey) -> None:
+    class Busy(Wallet):
+        def rollback(self, request: Request) -> Response:
+            self.balances["alice"] += 777
+            return super().rollback(request)
+
+    wallet = Busy(key)
+    with serving(wallet) as port:
+        checkup = look(port)
+    assert notices(checkup) == ["PREFLIGHT-16"]
+    assert "+777" in checkup.notices[0].said
+    assert [call.name for call in wallet.calls].count("bet") == 1
+    assert wallet.balances["alice"] == 10_777
+
+
+def test_a_bet_that_brings_money_back_is_not_left_open(look: Look, key: SigningKey) -> None:
+    class Keeping(Wallet):
+        def rollback(self, request: Request) -> Response:
+            first = sum(call.name == "bet" for call in self.calls) == 1
+            return self.reply(request) if first else super().rollback(request)
+
+        def win(self, request: Request) -> Response:
+            return self.reply(request, "UNKNOWN_ERROR")
+
+    wallet = Keeping(key)
+    with serving(wallet) as port:
+        assert notices(look(port)) == ["PREFLIGHT-16"]
+    assert wallet.balances["alice"] == 9_999
 
 
 def test_a_win_that_is_not_there_is_told(look: Look, key: SigningKey) -> None:
