@@ -631,7 +631,7 @@ class ContractRun:
 
     def _diagnosed(self, performance: Performance, advisory: str | None = None) -> tuple[Cause, ...]:
         """Say why, from what the run has seen and, where that does not decide, from a few more scenarios."""
-        can_probe = not (_hangs(performance) or self.results.gone or self._funds is None) and self.affords(_PROBING)
+        can_probe = not (_hangs(performance) or self.results.gone) and self.affords(_PROBING)
         return diagnose(
             performance,
             self.settings.profile,
@@ -643,11 +643,16 @@ class ContractRun:
     def _probed(self, plan: Scenario) -> Performance | None:
         if plan.players > len(self.provider.players) or (plan.forges and self.settings.unsigned):
             return None
-        if any(b.of_balance for b in plan.bets) and self.stake_limited:
+        try:
+            if any(b.of_balance for b in plan.bets) and self.stake_limited:
+                return None
+            if any(b.stake > self.funds().max_stake for b in plan.bets if not b.of_balance and b.stake > NOMINAL_STAKE):
+                return None
+            fitted = self.fit(plan) if plan.bets else plan
+        except OperatorGoneError as error:
+            self.results.gone = str(error)
             return None
-        if any(b.stake > self.funds().max_stake for b in plan.bets if not b.of_balance and b.stake > NOMINAL_STAKE):
-            return None
-        return self._retried(self.fit(plan))
+        return self._retried(fitted)
 
     def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:
         """The shortest performance found that shows the same, and how often it did in how many tries."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from pytest_provider_contract.checks import Violation
+from pytest_provider_contract.checks import Answer, Violation
 from pytest_provider_contract.diagnosis import flaws, probes
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.explain import explains
@@ -14,7 +14,7 @@ from pytest_provider_contract.diagnosis.forms import causes_of_advice, causes_of
 from pytest_provider_contract.diagnosis.races import causes_of_race
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.ledger import Ledger
-from pytest_provider_contract.profile import Profile
+from pytest_provider_contract.profile import Kind, Profile
 from pytest_provider_contract.provider import Performance
 from pytest_provider_contract.scenario import Scenario
 
@@ -75,9 +75,27 @@ def diagnose(
         record = replace(record, insist=True)
         if record.breach()[0] is None:
             return causes_of_form(performance.exchanges, performance.violation, profile)
-    records = (Record.of(p, profile, strict=strict) for p in evidence)
-    others = [r for r in records if r is not None and r.is_in_turn]
-    return _Inquiry(record, others, probe).causes()
+    others: list[Record] = []
+    earlier: set[tuple[str, Kind, int]] = set()
+    for past in evidence:
+        if past is performance:
+            continue
+        if (other := Record.of(past, profile, strict=strict)) is not None and other.is_in_turn:
+            others.append(replace(other, earlier=frozenset(earlier)))
+            earlier |= other.succeeded
+    record = replace(record, earlier=frozenset(earlier))
+    found = _Inquiry(record, others, probe).causes()
+    return found or _wrong_currency(record)
+
+
+def _wrong_currency(record: Record) -> tuple[Cause, ...]:
+    """The cause of a reply in another currency, which no flaw of the money explains."""
+    for number, (exchange, answer) in enumerate(zip(record.exchanges, record.answers, strict=True), 1):
+        currency = record.ledger.currencies.get(exchange.callback.player_id)
+        if isinstance(answer, Answer) and None not in (answer.currency, currency) and answer.currency != currency:
+            violation = Violation("BALANCE-04", f"currency {currency}", f"currency {answer.currency}")
+            return causes_of_form(record.exchanges[:number], violation, record.profile)
+    return ()
 
 
 class _Inquiry:

@@ -68,6 +68,32 @@ class Flaw(Ledger):
         return branch.state
 
 
+class BalanceAside(Flaw):
+    """/balance tells something else than the money; what a player has is told by the other callbacks."""
+
+    def openings(self, told: State) -> Iterable[State]:
+        """Nobody's money is known."""
+        yield told.with_notes(frozenset(told.balances))
+
+    def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
+        for branch in super()._known_player(state, callback):
+            if callback.kind is Kind.BALANCE:
+                yield self._told(state, branch)
+            else:
+                yield replace(branch, balances=None) if callback.player_id in state.notes else branch
+
+    def _told(self, state: State, branch: Branch) -> Branch:  # noqa: ARG002
+        return replace(branch, rule=FLAWED, balances=None)
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Takes over what a player's first other callback tells."""
+        state = super().after(before, branch, callback, answer)
+        if callback.kind is Kind.BALANCE or callback.player_id not in before.notes or answer.balance is None:
+            return state
+        known = state.moved(callback.player_id, answer.balance - state.balances[callback.player_id])
+        return known.with_notes(known.notes - {callback.player_id})
+
+
 _F = TypeVar("_F", bound=type[Flaw])
 
 CATALOGUE: list[type[Flaw]] = []
@@ -109,13 +135,16 @@ def refuses(state: State, callback: Callback) -> Branch:
 
 def moves(branch: Branch, callback: Callback, delta: int, player_id: str | None = None) -> Branch:
     """A branch that moves some money more than it should."""
+    if not delta:
+        return branch
     state = branch.state.moved(player_id or callback.player_id, delta)
     return replace(branch, state=state, rule=FLAWED, balances=frozenset({state.balances[callback.player_id]}))
 
 
 def tells(branch: Branch, *balances: int) -> Branch:
     """A branch that reports other balances than it should."""
-    return replace(branch, rule=FLAWED, balances=frozenset(balances))
+    told = frozenset(balances)
+    return branch if told == branch.balances else replace(branch, rule=FLAWED, balances=told)
 
 
 def succeeds(branch: Branch) -> bool:

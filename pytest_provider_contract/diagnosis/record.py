@@ -31,6 +31,7 @@ class Record:
         insist: Whether a bet declined without a reason counts as unexplained.
         strict: SHOULD rules that count as broken if they are not followed.
         together: Indexes of exchanges that were sent at the same time as the one before.
+        earlier: Callbacks that succeeded before: player, kind, amount.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -40,6 +41,7 @@ class Record:
     insist: bool = False
     strict: frozenset[str] = field(default_factory=frozenset)
     together: frozenset[int] = field(default_factory=frozenset)
+    earlier: frozenset[tuple[str, Kind, int]] = field(default_factory=frozenset)
 
     @classmethod
     def of(
@@ -71,6 +73,15 @@ class Record:
             else:
                 groups.append([exchange])
         return groups
+
+    @property
+    def succeeded(self) -> set[tuple[str, Kind, int]]:
+        """Callbacks with an amount that were answered with SUCCESS: player, kind, amount."""
+        return {
+            (exchange.callback.player_id, exchange.kind, exchange.callback.amount)
+            for exchange, answer in zip(self.exchanges, self.answers, strict=True)
+            if isinstance(answer, Answer) and answer.status is Status.SUCCESS and exchange.callback.amount
+        }
 
     @property
     def is_in_turn(self) -> bool:

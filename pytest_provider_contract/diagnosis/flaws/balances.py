@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
-from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, delta, flaw, moves, succeeds, tells
+from pytest_provider_contract.diagnosis.flaw import FLAWED, BalanceAside, Flaw, delta, flaw, moves, succeeds, tells
+from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Defect
 from pytest_provider_contract.ledger import Branch, State
 from pytest_provider_contract.profile import Kind, Status
@@ -94,6 +95,24 @@ class _Past(Flaw):
 )
 class BalanceIsOld(_Past):
     """Any balance there has been."""
+
+
+@flaw(
+    "balance-is-old",
+    "/balance answers from a cache or a replica and reports money as it was",
+    "read the account that bets, wins and rollbacks write, without a cache",
+    "D",
+)
+class BalanceIsVeryOld(BalanceAside):
+    """A balance from before the history; the other callbacks tell the truth."""
+
+    steady = True
+    older: bool = False
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterator[Flaw]:
+        """Takes more for granted than a balance that there has been."""
+        yield cls.of(record, older=True)
 
 
 @flaw(
@@ -190,6 +209,10 @@ class BalanceCosts(Flaw):
 )
 class MoneyMovesByItself(Flaw):
     """Two questions in a row get two answers."""
+
+    def openings(self, told: State) -> Iterator[State]:
+        """The opening balances were questions too."""
+        yield told.with_notes(frozenset({Kind.BALANCE}))
 
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
         """Takes over the balance that was told, and notes which callback was the last."""

@@ -195,10 +195,27 @@ class BetKeyedOnRoundAndAmount(_BetKey):
     "I",
 )
 class BetKeyedOnAmount(_BetKey):
-    """The same amount."""
+    """The same amount, in this history or before it."""
+
+    earlier: frozenset[tuple[str, Kind, int]] = frozenset()
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """With what is known of the time before."""
+        yield cls.of(record, earlier=record.earlier)
+
+    def again(self, record: Record) -> Flaw:
+        """The same flaw, with what was known before another record."""
+        return self.of(record, earlier=record.earlier)
 
     def _same(self, known: BetRecord, bet: Callback) -> bool:
         return bool(part(known, "amount") == bet.amount)
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        if (bet.player_id, Kind.BET, bet.amount) in self.earlier and bet.transaction_id not in state.bets:
+            yield gives(state, bet, Status.SUCCESS, Status.DUPLICATE)
+        else:
+            yield from super()._bet(state, bet)
 
 
 # -- what a replayed bet does -----------------------------------------------------------------------
@@ -399,10 +416,27 @@ class WinKeyedOnRound(_WinKey):
 
 @flaw("win-keyed-on-amount", "a win of the same player and amount is taken for a retry", _WINS_ON_TRANSACTION_ID, "T")
 class WinKeyedOnAmount(_WinKey):
-    """The same amount."""
+    """The same amount, in this history or before it."""
+
+    earlier: frozenset[tuple[str, Kind, int]] = frozenset()
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """With what is known of the time before."""
+        yield cls.of(record, earlier=record.earlier)
+
+    def again(self, record: Record) -> Flaw:
+        """The same flaw, with what was known before another record."""
+        return self.of(record, earlier=record.earlier)
 
     def _same(self, known: WinRecord, win: Callback) -> bool:
         return known.player_id == win.player_id and bool(win.amount) and known.amount == win.amount
+
+    def _win(self, state: State, win: Callback) -> Iterator[Branch]:
+        if (win.player_id, Kind.WIN, win.amount) in self.earlier and win.transaction_id not in state.wins:
+            yield gives(state, win, Status.SUCCESS, Status.DUPLICATE)
+        else:
+            yield from super()._win(state, win)
 
 
 # -- a memory that fades ----------------------------------------------------------------------------

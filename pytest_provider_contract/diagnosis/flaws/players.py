@@ -7,7 +7,18 @@ from dataclasses import replace
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
-from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, delta, flaw, gives, moves, part, succeeds, tells
+from pytest_provider_contract.diagnosis.flaw import (
+    FLAWED,
+    BalanceAside,
+    Flaw,
+    delta,
+    flaw,
+    gives,
+    moves,
+    part,
+    succeeds,
+    tells,
+)
 from pytest_provider_contract.ledger import BetRecord, Branch, State
 from pytest_provider_contract.profile import Kind, Status
 
@@ -16,27 +27,15 @@ _ERROR = "answer with an error and move nobody's money"
 
 
 @flaw("balance-of-first-player", "/balance answers every player with one player's money", _BY_PLAYER, "D")
-class BalanceOfFirstPlayer(Flaw):
-    """The first player's balance; what the others have is told by their other callbacks."""
+class BalanceOfFirstPlayer(BalanceAside):
+    """The first player's balance."""
 
     def openings(self, told: State) -> Iterator[State]:
-        """The other players' money is not known yet."""
+        """Only the first player's money is known."""
         yield told.with_notes(frozenset(list(told.balances)[1:]))
 
-    def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
-        for branch in super()._known_player(state, callback):
-            if callback.kind is Kind.BALANCE:
-                yield tells(branch, next(iter(state.balances.values())))
-            else:
-                yield replace(branch, balances=None) if callback.player_id in state.notes else branch
-
-    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
-        """Takes over what a player's first other callback tells."""
-        state = super().after(before, branch, callback, answer)
-        if callback.kind is Kind.BALANCE or callback.player_id not in before.notes or answer.balance is None:
-            return state
-        known = state.moved(callback.player_id, answer.balance - state.balances[callback.player_id])
-        return known.with_notes(known.notes - {callback.player_id})
+    def _told(self, state: State, branch: Branch) -> Branch:
+        return tells(branch, next(iter(state.balances.values())))
 
 
 class _Stranger(Flaw):
