@@ -265,6 +265,7 @@ def main() -> int:
         and seed <= (options.seeds if variant.kind == "fault" else options.runs)
         and not (options.without_races and variant.part.__module__.endswith(".races"))
         and (variant.name, seed, effort_of(variant, options.effort)) not in done
+        and not variant.after_restart  # that is what tests/plugin/test_plugin_recheck.py is for
     ]
     with ThreadPoolExecutor(options.jobs) as pool, options.out.open("a", encoding="utf-8") as out:
         for row in pool.map(lambda job: measure(*job), wanted):

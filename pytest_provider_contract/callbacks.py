@@ -52,22 +52,31 @@ class Callback:
 
     def fields(self) -> dict[str, object]:
         """The body under contract names, without what this kind does not carry."""
-        named = {
-            "requestId": self.request_id,
-            "clientPlayerId": self.player_id,
-            "clientSessionId": self.session_id,
-            "timestamp": self.timestamp,
-            "transactionId": self.transaction_id,
-            "referenceTransactionId": self.reference_id,
-            "roundId": self.round_id,
-            "gameId": self.game_id,
-            "amount": self.amount,
-            "currency": self.currency,
-            "roundClosed": self.round_closed,
-            "isFree": self.is_free,
-            "rewardUuid": self.reward_id,
-        }
+        named = {name: getattr(self, attribute) for name, attribute in _NAMES.items()}
         return {name: value for name, value in named.items() if value is not None}
+
+    @classmethod
+    def from_fields(cls, kind: Kind, fields: Mapping[str, Any]) -> Callback:
+        """A callback read back from what `fields` gave; ids of the request and times may be missing."""
+        return cls(kind=kind, **{attribute: fields.get(name) for name, attribute in _NAMES.items()})  # type: ignore[arg-type]
+
+
+# Contract names, in the order in which they are sent.
+_NAMES = {
+    "requestId": "request_id",
+    "clientPlayerId": "player_id",
+    "clientSessionId": "session_id",
+    "timestamp": "timestamp",
+    "transactionId": "transaction_id",
+    "referenceTransactionId": "reference_id",
+    "roundId": "round_id",
+    "gameId": "game_id",
+    "amount": "amount",
+    "currency": "currency",
+    "roundClosed": "round_closed",
+    "isFree": "is_free",
+    "rewardUuid": "reward_id",
+}
 
 
 def about(bet: Callback, kind: Kind, *, round_closed: bool = True, **more: Any) -> Callback:

@@ -82,8 +82,11 @@ def obstacles(settings: Settings) -> list[str]:
         found.append("--operator-unsigned switches the signatures off")
     if settings.rules is not None:
         found.append("--operator-rules leaves rules out")
-    if settings.replay is not None:
-        found.append("--operator-replay plays one scenario only")
+    instead = (
+        (settings.replay, "--operator-replay plays one scenario only"),
+        (settings.recheck, "--operator-recheck plays nothing new"),
+    )
+    found += [why for given, why in instead if given is not None]
     if settings.max_stake is not None and settings.max_stake <= HUGE:
         found.append(f"--operator-max-stake={settings.max_stake} keeps large amounts from being tested")
     # The bundled operator brings players and a reward.

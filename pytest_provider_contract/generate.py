@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,10 @@ from hypothesis.strategies import SearchStrategy
 
 from pytest_provider_contract.scenario import Scenario
 
-_EXAMPLES = 1_000_000
+# Hypothesis remembers all it has drawn, 10 MB in a thousand scenarios, so it starts afresh after
+# so many, with another seed.
+_EXAMPLES = 1_000
+_NEXT_SEED = 1_000_003
 
 
 class _EnoughError(Exception):
@@ -68,7 +72,8 @@ def draw_until(
         verbosity=Verbosity.quiet,
     )
     with suppress(_EnoughError):
-        seed(number)(drawing(given(strategy)(once)))()
+        for batch in itertools.count():
+            seed(number + batch * _NEXT_SEED)(drawing(given(strategy)(once)))()
     if raised is not None:
         raise raised
     return checked

@@ -332,7 +332,11 @@ def _broken(provider: Provider, judge: Judge, violation: Violation, last: Keepsa
     exchange = judge.seen[-1]
     told = [e for e in judge.seen if last.concerns(e.callback)]
     age_s = time.monotonic() - last.kept_s
-    later = f"{age_s:.1f} s and {sent - last.kept_at} callbacks after the original" if last.kept_s else "long after"
+    later = (
+        f"{age_s:.1f} s and {sent - last.kept_at} callbacks after the original"
+        if last.kept_s
+        else "in a later run than the original"
+    )
     # A bet that arrives after its rollback is no replay, however late it comes.
     replayed = judge.ledger_violation and last.record.content is not None
     violation = Violation(RULE if replayed else violation.rule, violation.expected, f"{violation.actual}, {later}")

@@ -37,6 +37,8 @@ _OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("certificate", "FILE", "write a signed certificate of a certify run that leaves nothing out and holds"),
     ("certify-key", "FILE|env:NAME", "PEM private key that signs the certificate; never the key of the callbacks"),
     ("certificate-days", "N", "how many days the certificate holds; default 180"),
+    ("save", "FILE", "keep the ids of some of the run's transactions, for --operator-recheck"),
+    ("recheck", "FILE", "replay saved transactions instead of the suite: after a deploy, a restart, a day"),
     ("seed", "N", "seed of everything that is drawn; printed in the header"),
 )
 _LISTS: tuple[tuple[str, str, str], ...] = (

@@ -30,6 +30,7 @@ from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.finding import ContractViolation, render
 from pytest_provider_contract.generate import draw_until
 from pytest_provider_contract.history import Player
+from pytest_provider_contract.memory import RULE as RECALL_RULE
 from pytest_provider_contract.operator import Operator
 from pytest_provider_contract.preflight.checkup import Checkup, Item, Outcome, SenselessError
 from pytest_provider_contract.preflight.examine import Target, examine
@@ -42,6 +43,7 @@ from pytest_provider_contract.reference.process import running
 from pytest_provider_contract.reporting import Report, build_report, write_reports
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.run import ContractRun, NotTestedError, Results, Stage
+from pytest_provider_contract.saved import SavedError, read_saved, to_json, write_saved
 from pytest_provider_contract.scenario import Scenario, ScenarioError
 from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, certificate_path, read_settings
 from pytest_provider_contract.signing import SigningKey
@@ -124,6 +126,12 @@ class SuiteCheck:
             self.not_tested("the recorded failure needs a second --operator-player")
         self.run.expect(plan, exact_amounts=True)
 
+    def recheck(self) -> None:
+        """Replay the transactions of ``--operator-recheck``."""
+        path = self.run.settings.recheck
+        assert path is not None  # noqa: S101 - the file is collected only with the option
+        self.run.recheck(read_saved(path).keepsakes)
+
     def not_tested(self, reason: str) -> None:
         """Say why this test's rules can't be put to the test, and end it."""
         for rule in self.rules:
@@ -153,6 +161,8 @@ class SuiteCheck:
         funds = replace(run.funds(), players=min(players, run.funds().players))
         if funds.balance < 1:
             self.not_tested("a player has no money")
+        if run.out_of_time():
+            pytest.skip(f"not tested: {run.results.slow}")
         run.look_up()
         run.provider.thrifty = run.is_slow
         rule = self.rules[0]
@@ -309,8 +319,8 @@ class Session:
 
     def _worker_lock(self) -> FileLock:
         # Workers that share players take turns.
-        group = _group(self.config, self.settings.players)
-        name = hashlib.sha256(f"{self.settings.endpoint}{group}".encode()).hexdigest()[:16]
+        pair = [p.player_id for p in self.settings.players]
+        name = hashlib.sha256(f"{self.settings.endpoint}{pair}".encode()).hexdigest()[:16]
         return FileLock(Path(tempfile.gettempdir()) / f"provider-contract-{name}.lock")
 
     # -- collecting -------------------------------------------------------------------------------------
@@ -323,18 +333,35 @@ class Session:
         if chosen and not named:
             self.with_suite = any(_same(Path(arg.partition("::")[0]).parent, SUITE) for arg in config.args)
             return
-        files = ("replay",) if self.settings.replay else CHAPTER_FILES
+        instead = self._instead_of_the_suite()
+        kept = [arg for arg in config.args if arg not in named]
+        if not chosen and instead:
+            kept = []
+        # File by file, because pytest collects files that are named whatever python_files says.
+        config.args[:] = [*kept, *(str(SUITE / f"{name}.py") for name in instead or CHAPTER_FILES)]
+        self.with_suite = not instead
+
+    def _instead_of_the_suite(self) -> tuple[str, ...]:
+        """The file to collect for options that play something recorded, which must be readable."""
         if self.settings.replay:
             try:
                 read_replay(self.settings.replay)
             except ScenarioError as error:
                 raise pytest.UsageError(f"--operator-replay: {error}") from None
-        kept = [arg for arg in config.args if arg not in named]
-        if not chosen and self.settings.replay:
-            kept = []
-        # File by file, because pytest collects files that are named whatever python_files says.
-        config.args[:] = [*kept, *(str(SUITE / f"{name}.py") for name in files)]
-        self.with_suite = not self.settings.replay
+            return ("replay",)
+        if self.settings.recheck:
+            try:
+                saved = read_saved(self.settings.recheck)
+            except SavedError as error:
+                raise pytest.UsageError(f"--operator-recheck: {error}") from None
+            known = {p.player_id for p in self.settings.players}
+            if missing := [player_id for player_id in saved.players if player_id not in known]:
+                raise pytest.UsageError(
+                    f"--operator-recheck: transactions of {missing[0]!a} were saved: "
+                    "name that player with --operator-player too"
+                )
+            return ("recheck",)
+        return ()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
@@ -379,7 +406,7 @@ class Session:
     def _deselect(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         wanted = self.settings.rules or frozenset()
         out = [item for item in items if (rules := _rules_of(item)) and not wanted & set(rules)]
-        if out and self.settings.replay is None:
+        if out and self.settings.replay is None and self.settings.recheck is None:
             config.hook.pytest_deselected(items=out)
             items[:] = [item for item in items if item not in out]
 
@@ -537,6 +564,8 @@ class Session:
         """Bring the money back, work out the verdict, and never end green without a reason to."""
         if self._run is not None:
             self._run.finish()
+            if self.settings.save:
+                self._run.results.saved = to_json(self._run.memory.sample())
             self.results.merge(self._run.results.to_json())
         if self._is_worker:
             self.config.workeroutput[_WORKER_INPUT] = {  # type: ignore[attr-defined]
@@ -548,6 +577,7 @@ class Session:
         # The outer wrapper: xdist's controller has its workers' results only after this.
         result = yield
         if not self._is_worker:
+            self._save()
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 self._refuse_green(session)
             self._report(session)
@@ -562,6 +592,17 @@ class Session:
         )
         if certifier.reasons and green:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _save(self) -> None:
+        if self.settings.save is None or self.config.option.collectonly:
+            return
+        if not self.results.saved:
+            self.problems.append("--operator-save: the run made no transaction that could be kept")
+            return
+        try:
+            write_saved(self.settings.save, self.results.saved, address(self.settings.target))
+        except OSError as error:
+            self.problems.append(f"--operator-save={self.settings.save}: {error.strerror}")
 
     def _report(self, session: pytest.Session) -> None:
         if self.config.option.collectonly or not (self.results.findings or (self.with_suite and self.selected)):
@@ -608,6 +649,15 @@ class Session:
             selected = selected & self.settings.rules
         return judge_rules(self.results, self.settings, selected)
 
+    def _of_old_transactions(self) -> Iterator[str]:
+        replays = self.results.exercised[RECALL_RULE]
+        if self.settings.recheck and replays and not self.results.findings:
+            saved = read_saved(self.settings.recheck)
+            told = f"{replays} replays of {len(saved.keepsakes)} bets that were saved at {saved.saved_at}"
+            yield f"rechecked: {told} moved nothing"
+        if self.settings.save and self.results.saved:
+            yield f"saved: {len(self.results.saved)} bets in {self.settings.save}"
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the closing table."""
         if self._is_worker or self.config.option.collectonly:
@@ -617,6 +667,8 @@ class Session:
             terminalreporter.section("provider contract")
             for line in table(self.results, self.verdict(), self.settings):
                 terminalreporter.write_line(line)
+        for line in self._of_old_transactions():
+            terminalreporter.write_line(line)
         for problem in self.problems:
             terminalreporter.write_line(f"FAILED: {problem}", red=True)
         if self._certifier is not None:
@@ -690,11 +742,6 @@ def _relative(path: Path, here: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _group(config: pytest.Config, players: tuple[Player, ...]) -> int:
-    worker = getattr(config, "workerinput", {}).get("workerid", "gw0")
-    return int(worker.removeprefix("gw") or 0) % max(1, len(players) // 2)
-
-
 def _remove_stale_certificate(config: pytest.Config) -> None:
     path = certificate_path(config)
     if path is not None:
@@ -728,7 +775,8 @@ def _told_by_controller(settings: Settings, worker_input: Mapping[str, Any]) -> 
     workers = int(worker_input.get("workercount", 1))
     number = int(str(worker_input["workerid"]).removeprefix("gw") or 0)
     pairs = max(1, len(players) // 2)
-    mine = players[2 * (number % pairs) :][:2]
+    # Saved transactions may be of any player; one test, so one worker, replays them all.
+    mine = players if settings.recheck else players[2 * (number % pairs) :][:2]
     return replace(
         settings,
         endpoint=Endpoint.parse(told["url"]),

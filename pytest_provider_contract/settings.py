@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,8 @@ class Settings:
         directory: Where failures are written, and reports if any.
         report: Whether reports were asked for.
         replay: A recorded failure to run instead of the suite, or None.
+        save: Where the run's transactions are written, or None.
+        recheck: Saved transactions to replay instead of running the suite, or None.
         seed: Seed of everything that is drawn.
         certification: What certificate is asked for, or None.
     """
@@ -101,6 +104,8 @@ class Settings:
     directory: Path
     report: bool
     replay: Path | None
+    save: Path | None
+    recheck: Path | None
     seed: int
     certification: Certification | None = None
 
@@ -150,7 +155,6 @@ def read_settings(config: pytest.Config) -> Settings:
         )
     if len({p.player_id for p in players}) < len(players):
         raise pytest.UsageError("--operator-player names the same player twice: each must be another account")
-    replay = option(config, "operator_replay")
     report = option(config, "operator_report")
     return Settings(
         target=target,
@@ -169,7 +173,9 @@ def read_settings(config: pytest.Config) -> Settings:
         unsigned=unsigned,
         directory=Path(config.invocation_params.dir) / (report or STATE_DIRECTORY),
         report=bool(report),
-        replay=_existing(config, replay) if replay else None,
+        replay=_existing(config, "operator_replay"),
+        save=_writable(config, bundled=bundled),
+        recheck=_existing(config, "operator_recheck"),
         seed=_seed(config),
         certification=_certification(config),
     )
@@ -288,10 +294,32 @@ def _effort(name: str) -> Effort:
     return EFFORTS[name]
 
 
-def _existing(config: pytest.Config, name: str) -> Path:
-    path = Path(config.invocation_params.dir) / name
+def _existing(config: pytest.Config, name: str) -> Path | None:
+    given = option(config, name)
+    if not given:
+        return None
+    path = Path(config.invocation_params.dir, str(given))
     if not path.is_file():
-        raise pytest.UsageError(f"--operator-replay={name}: there is no such file")
+        raise pytest.UsageError(f"--{name.replace('_', '-')}={given}: there is no such file")
+    return path
+
+
+def _writable(config: pytest.Config, *, bundled: bool) -> Path | None:
+    save, recheck = option(config, "operator_save"), option(config, "operator_recheck")
+    if bundled and (save or recheck):
+        given = "save" if save else "recheck"
+        raise pytest.UsageError(
+            f"--operator-{given}: the bundled operator forgets everything when the run ends; start it yourself with "
+            "'python -m pytest_provider_contract.reference --database FILE' and give its URL"
+        )
+    if recheck and (save or option(config, "operator_replay")):
+        other = "save" if save else "replay"
+        raise pytest.UsageError(f"--operator-recheck plays nothing new: leave --operator-{other} out")
+    if not save:
+        return None
+    path = Path(config.invocation_params.dir, str(save))
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise pytest.UsageError(f"--operator-save={save}: no file can be written there")
     return path
 
 

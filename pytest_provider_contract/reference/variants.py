@@ -53,6 +53,11 @@ class Variant:
     rules: tuple[str, ...]
     part: type[Part] = field(repr=False)
 
+    @property
+    def after_restart(self) -> bool:
+        """Whether a fault shows only when the operator was restarted, so to ``--operator-recheck``."""
+        return bool(getattr(self.part, "after_restart", False))
+
     def parts(self) -> Parts:
         """What the operator is built of."""
         part = self.part

@@ -1,4 +1,4 @@
-"""A tour of the contract for slow operators: nearly every rule, in under a hundred callbacks.
+"""A tour of the contract for slow operators: nearly every rule, in about 130 callbacks.
 
 Where each test could play a scenario of its own, this is left out: a violation is easier to
 read there.
@@ -10,8 +10,9 @@ from pytest_provider_contract.callbacks import Spelling
 from pytest_provider_contract.history import UNKNOWN_PLAYER
 from pytest_provider_contract.ledger import HUGE, LARGE, MAX_AMOUNT
 from pytest_provider_contract.run import Stage
-from pytest_provider_contract.scenario import BetPlan, Damage, balance, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import BetPlan, Damage, balance, bet, rollback, scenario, together, win
 from pytest_provider_contract.signing import Forgery
+from pytest_provider_contract.transport import Fault
 
 REPLAYS = scenario(
     BetPlan(500, 800),
@@ -114,6 +115,51 @@ BODIES = scenario(
     win(0),
 )
 
+RACES = scenario(
+    [BetPlan(1000, 300), BetPlan(500, 700), BetPlan(600), BetPlan(900)],
+    *together(bet(1), bet(2)),
+    *together(bet(0), bet(0), win(1), win(1), rollback(2), rollback(2, 1), bet(3), rollback(3)),
+    rollback(3, 50),
+    win(0),
+    balance(),
+)
+OVERDRAFT = scenario(
+    [BetPlan(-10, of_balance=True), BetPlan(6, round=1), BetPlan(6, round=1)],
+    bet(0),
+    *together(bet(1), bet(2)),
+    *together(rollback(0), rollback(1), rollback(2)),
+    balance(),
+)
+TWO_AT_ONCE = scenario(
+    [BetPlan(211 + 100 * i, 37 + 50 * i, player=i % 2, round=i) for i in range(4)],
+    *together(*(bet(i) for i in range(4))),
+    *together(win(0), win(1), rollback(2), rollback(3)),
+)
+# In two parts, because every lost reply leaves open what has happened.
+RETRIED = scenario(
+    [BetPlan(1000, 400), BetPlan(700)],
+    bet(0, fault=Fault.REPLY_LOST),
+    bet(0),
+    win(0, fault=Fault.RESET),
+    win(0),
+    bet(1),
+    rollback(1, fault=Fault.REPLY_LOST),
+    rollback(1, 1),
+    balance(),
+)
+DISTURBED = scenario(
+    [BetPlan(800), BetPlan(900, 500)],
+    bet(0, fault=Fault.REPLY_LOST),
+    rollback(0),
+    bet(0),
+    rollback(0, 1),
+    bet(1, fault=Fault.CUT),
+    balance(wait_ms=50),
+    bet(1, fault=Fault.TWICE),
+    win(1, fault=Fault.SLOW_READ),
+    balance(),
+)
+
 # What moves money, and in the field does so wrongly most often, comes first.
 TOUR = (
     Stage(REPLAYS, shows="BALANCE-02"),
@@ -127,4 +173,9 @@ TOUR = (
     Stage(ALL_THE_MONEY, needs="large stakes"),
     Stage(LARGE_AMOUNTS, needs="large stakes"),
     Stage(FREE, needs="reward"),
+    Stage(RACES, shows="RACE-01 RACE-02 RACE-03 RACE-05 RACE-06 RACE-08"),
+    Stage(OVERDRAFT, shows="RACE-04", needs="large stakes"),
+    Stage(TWO_AT_ONCE, shows="RACE-07", needs="second player"),
+    Stage(RETRIED, shows="LOST-01 LOST-03 LOST-04"),
+    Stage(DISTURBED, shows="LOST-02 LOST-05 LOST-06 LOST-07"),
 )

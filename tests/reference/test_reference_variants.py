@@ -33,6 +33,7 @@ SERVERS = [name for name, each in variants().items() if issubclass(each.part, Se
 OVERLAPPING = {
     name for name in FAULTS if re.search(r"-race-|^busy-|-when-busy$|^no-transaction$", name) and name not in SERVERS
 }
+AFTER_RESTART = {name for name, each in FAULTS.items() if each.after_restart}
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_name_that_is_nearly_right() -> None:
         variant("no-tombstones")
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS.keys() - OVERLAPPING - set(SERVERS)))
+@pytest.mark.parametrize("name", sorted(FAULTS.keys() - OVERLAPPING - AFTER_RESTART - set(SERVERS)))
 def test_fault_shows(name: str, script: Callable[..., Script], correct: list[Any]) -> None:
     """A fault answers otherwise than the correct operator, or later."""
     if not correct:

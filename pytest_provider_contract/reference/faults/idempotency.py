@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import ClassVar
 
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.faults.lax import LaxWallet
 from pytest_provider_contract.reference.messages import DUPLICATE_TRANSACTION, INSUFFICIENT_BALANCE, UNKNOWN, Bet, Win
-from pytest_provider_contract.reference.store import OPEN, ROLLED_BACK, SETTLED, BetRecord, WinRecord
+from pytest_provider_contract.reference.store import OPEN, ROLLED_BACK, SETTLED, BetRecord, Store, WinRecord
 from pytest_provider_contract.reference.variants import fault
 from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
 
@@ -168,6 +169,18 @@ class BetsRememberedFor2Seconds(LaxWallet):
         now = time.monotonic()
         age = now - self._times.setdefault(bet.transaction_id, now)
         return super()._find_bet(bet) if age < 2 else None  # noqa: PLR2004
+
+
+@fault("transactions-in-memory-only", "IDEM-09")
+class TransactionsInMemoryOnly(Wallet):
+    """Money is kept for ever, but a restart forgets all transactions: a later retry moves money again."""
+
+    after_restart: ClassVar[bool] = True
+
+    def __init__(self, store: Store, rewards: Collection[str]) -> None:
+        super().__init__(store, rewards)
+        for table in ("bets", "wins", "tombstones"):
+            store.connection.execute(f"DELETE FROM {table}")  # noqa: S608  one of the three
 
 
 # -- repetitions that do something --------------------------------------------------------------
