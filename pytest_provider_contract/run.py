@@ -42,7 +42,6 @@ _CLOSING = 35
 # Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
 _EVERY_RULE, _RESTORING = 150, 8
 _STAGE = 10
-_PATIENCE = 1.2
 _CHUNKS = 20
 _SLOW_P95_MS = 1000
 # The share of a run's time that may go into waiting in vain for one kind of callback.
@@ -241,15 +240,14 @@ class ContractRun:
     def out_of_time(self) -> bool:
         """Whether no more rules can be tested, for lack of time; notes why.
 
-        That is the last resort: an operator slow enough for it is told so by a red run. Where
-        the time should do, starting up late is no reason, nor is running a little late.
+        That is the last resort, for an operator so slow that testing every rule once takes more
+        than the effort's time; it is told so by a red run. Where the time should do, a busy
+        machine is no reason: such a run ends a little late.
         """
         effort, median_s = self.settings.effort, self._median_ms() / 1000
         longer = {"quick": "standard", "standard": "certify"}.get(effort.name)
-        limit_s = _PATIENCE * effort.total_s
-        if _EVERY_RULE * median_s > effort.total_s:
-            limit_s = effort.total_s - (_RESTORING + _STAGE) * median_s
-        if longer is None or self._now() - self._began_s < limit_s:
+        limit_s = effort.total_s - (_RESTORING + _STAGE) * median_s
+        if longer is None or _EVERY_RULE * median_s < effort.total_s or self._now() - self._began_s < limit_s:
             return False
         self.results.slow = (
             f"the operator is slow ({median_s * 1000:.0f} ms a callback): give --operator-effort={longer}"
