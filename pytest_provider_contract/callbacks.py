@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -24,7 +24,7 @@ class Callback:
     kind: Kind
     request_id: str
     player_id: str
-    session_id: str
+    session_id: str = field(repr=False)
     timestamp: str
     transaction_id: str | None = None
     reference_id: str | None = None

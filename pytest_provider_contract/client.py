@@ -12,6 +12,7 @@ from pytest_provider_contract.callbacks import Callback, Literal, Spelling, enco
 from pytest_provider_contract.history import Defect, Exchange
 from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.profile import Kind, Profile
+from pytest_provider_contract.redaction import readable
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.signing import Forgery, SigningKey
 from pytest_provider_contract.transport import Endpoint, Failure, Fault, Header, Overlap, Pool, Request, Timed, overlap
@@ -286,9 +287,11 @@ class OperatorClient:
         self._silent = self._silent + 1 if silent else 0
         if self._silent >= _SILENT_LIMIT:
             last = telling[-1].reply
+            malformed = last.failure in (Failure.NOT_HTTP, Failure.INCOMPLETE)
             raise OperatorGoneError(
                 f"{self._silent} callbacks in a row got no reply: {last.failure}"
-                + (f" ({last.detail})" if last.detail else "")
+                # A library's words about a malformed reply quote what the operator sent.
+                + (f" ({readable(last.detail) if malformed else last.detail})" if last.detail else "")
             )
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_provider_contract.checks import Answer, read_answer
+from pytest_provider_contract.checks import Answer, Violation, read_answer
 from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.ledger import State
 from pytest_provider_contract.profile import Profile
 from pytest_provider_contract.provider import Performance
 from pytest_provider_contract.redaction import hidden, masked, shown_headers, shown_reply, shown_request
 from pytest_provider_contract.verdict import Judge
-from pytest_provider_contract.wording import describe
+from pytest_provider_contract.wording import SAME_TIME, describe
 
 # A shortened scenario has a handful; a longer one shows how it began and how it ended.
 _KEPT_FIRST, _KEPT_LAST = 8, 32
 _KEPT_BALANCES = 4
 _TEXT_LIMIT = 4096
+
+_REPLY_FIELDS = ("status", "requestId", "clientPlayerId", "currency", "balance")
 
 Money = Mapping[str, tuple[int, ...]]
 
@@ -79,11 +81,14 @@ class Evidence:
         left_out: How many between the first and the last are not kept.
         order: Positions in `exchanges` in an order that explains concurrent ones; None where
             there is none, or nothing was concurrent.
+        differs: What is wrong in the telling reply: a field's name on the wire, ``HTTP`` for
+            the status line, or a header's name; None where it is no single thing.
     """
 
     exchanges: tuple[Shown, ...]
     left_out: int = 0
     order: tuple[int, ...] | None = None
+    differs: str | None = None
 
 
 def evidence_of(performance: Performance, profile: Profile) -> Evidence:
@@ -94,10 +99,13 @@ def evidence_of(performance: Performance, profile: Profile) -> Evidence:
         profile: Names of fields and of the signature's header.
     """
     exchanges = performance.exchanges
+    groups = _groups(performance)
     last = len(exchanges) - 1
     kept = [i for i in range(len(exchanges)) if i < _KEPT_FIRST or i > last - _KEPT_LAST]
+    # What no order explains is told by all that were sent at the same time.
+    telling = next((group for group in groups if last in group and not _ordered(group, performance)), [last])
     words = _words(performance)
-    money = _money(performance, profile)
+    money = _money(performance, profile, groups)
     start_s = exchanges[0].started_s if exchanges else 0.0
     shown = []
     for i in kept:
@@ -111,13 +119,37 @@ def evidence_of(performance: Performance, profile: Profile) -> Evidence:
                 ended_ms=round((exchanges[i].ended_s - start_s) * 1000, 3),
                 before=before,
                 after=after,
-                telling=i == last,
+                telling=i in telling,
             )
         )
-    order = getattr(performance, "order", None)
-    if order is not None:
-        order = tuple(kept.index(i) for i in order if i in kept)
-    return Evidence(tuple(shown), len(exchanges) - len(kept), order)
+    concurrent = any(len(group) > 1 for group in groups)
+    order = tuple(kept.index(i) for i in performance.order if i in kept) if concurrent else None
+    return Evidence(tuple(shown), len(exchanges) - len(kept), order or None, _differing(performance.violation, profile))
+
+
+def _groups(performance: Performance) -> list[list[int]]:
+    """Indexes of the exchanges, those together that were sent at the same time."""
+    together = {step: group.start for group in performance.scenario.groups() if len(group) > 1 for step in group}
+    groups: list[list[int]] = []
+    for i, step in enumerate(performance.steps):
+        previous = performance.steps[groups[-1][-1]] if groups else None
+        if step in together and previous is not None and together.get(previous) == together[step]:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def _ordered(group: Collection[int], performance: Performance) -> bool:
+    return any(i in performance.order for i in group)
+
+
+def _differing(violation: Violation | None, profile: Profile) -> str | None:
+    # A violation names first what it is about: "balance 99 000", "HTTP 500", "requestId …".
+    subject = violation.actual.partition(" ")[0].rstrip(":") if violation else ""
+    if subject in ("HTTP", "Content-Type"):
+        return subject
+    return profile.fields.get(subject, subject) if subject in _REPLY_FIELDS else None
 
 
 def secrets_of(performance: Performance) -> set[str]:
@@ -130,26 +162,34 @@ def _words(performance: Performance) -> list[str]:
     listed = []
     for position in performance.steps:
         told = steps[position] if 0 <= position < len(steps) else f"{position + 1} balance"
-        listed.append(told.partition(" ")[2])
+        # The number is told apart, and so is what was sent at the same time.
+        listed.append(told.removeprefix(f"{SAME_TIME} ").partition(" ")[2])
     return listed
 
 
-def _money(performance: Performance, profile: Profile) -> dict[int, tuple[Money, Money]]:
-    """What the ledger knows of the money around each exchange: it is judged once more, step by step."""
+def _money(
+    performance: Performance, profile: Profile, groups: Sequence[Sequence[int]]
+) -> dict[int, tuple[Money, Money]]:
+    """What the ledger knows of the money around each exchange: all are judged once more.
+
+    Of callbacks that were sent at the same time, the one that ended last gets what holds
+    before and after all of them.
+    """
     if performance.ledger is None or performance.opening is None:
         return {}
     ids = tuple(performance.ledger.currencies)
     judge = Judge(performance.ledger, profile, performance.opening)
     known: dict[int, tuple[Money, Money]] = {}
-    first = next((i for i, step in enumerate(performance.steps) if step >= 0), 0)
-    order = getattr(performance, "order", None) or range(len(performance.exchanges))
-    for i in order:
-        if i < first:
+    for group in groups:
+        seen = [performance.exchanges[i] for i in group if performance.steps[i] >= 0]
+        if not seen:
             continue
         before = _balances(judge.states, ids)
-        broken = judge.see(performance.exchanges[i]) is not None
-        known[i] = (before, {} if broken else _balances(judge.states, ids))
-        if broken:
+        violation = judge.see(seen[0]) if len(seen) == 1 else judge.see_together(seen)
+        over = violation is not None or judge.undecided
+        ended_last = max(group, key=lambda i: performance.exchanges[i].ended_s)
+        known[ended_last] = (before, {} if over else _balances(judge.states, ids))
+        if over:
             break
     return known
 

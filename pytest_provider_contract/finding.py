@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,8 @@ from pytest_provider_contract.scenario import to_json
 from pytest_provider_contract.wording import SAME_TIME, describe
 
 SHOWN_STEPS = 12
+_NARROWEST = 40
+_INDENT = " " * 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,13 @@ def describe_finding(performance: Performance) -> list[str]:
     return words[: position + 1]
 
 
+def brief(steps: Sequence[str]) -> list[str]:
+    """The first and the last of many steps."""
+    if len(steps) <= SHOWN_STEPS:
+        return list(steps)
+    return [*steps[:4], f"… {len(steps) - 8} more …", *steps[-4:]]
+
+
 def http_line(exchange: Exchange) -> str:
     """HTTP status and duration of a reply."""
     status = f"HTTP {exchange.reply.status}" if exchange.reply.status else "no reply"
@@ -135,30 +144,35 @@ def render(finding: Mapping[str, Any], *, width: int = 100) -> str:
         width: Columns to fill with the sequence.
     """
     rule = RULES[finding["rule"]]
-    sequence = list(finding["sequence"])
-    if len(sequence) > SHOWN_STEPS:
-        sequence = [*sequence[:4], f"… {len(sequence) - 8} more …", *sequence[-4:]]
+    sequence = brief(finding["sequence"])
     sequence[-1] += "   ← here"
     lines = [
-        f"{rule.id} {rule.level}  {rule.text}  [{rule.source}]",
-        f"  expected  {finding['expected']}",
-        f"  actual    {finding['actual']}",
-        f"            {finding['http']}",
+        *textwrap.wrap(
+            f"{rule.id} {rule.level}  {rule.text}  [{rule.source}]", max(width, _NARROWEST), subsequent_indent=_INDENT
+        ),
+        *labelled("expected", finding["expected"], width),
+        *labelled("actual", finding["actual"], width),
+        *labelled("", finding["http"], width),
         *_wrapped("  sequence  ", sequence, width),
     ]
     if finding["likely"]:
-        lines += textwrap.wrap(
-            finding["likely"],
-            width,
-            initial_indent="  likely    ",
-            subsequent_indent=" " * 12,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        lines += labelled("likely", finding["likely"], width)
     if finding["repeated"] < finding["tries"]:
-        lines.append(f"  repeats   intermittent: seen in {finding['repeated']} of {finding['tries']} tries")
+        lines += labelled("repeats", f"intermittent: seen in {finding['repeated']} of {finding['tries']} tries", width)
+    # Never wrapped: they are there to be copied.
     lines += [f"  {label:<9} {finding['files'][label]}" for label in ("replay", "curl") if label in finding["files"]]
     return "\n".join(lines)
+
+
+def labelled(label: str, text: str, width: int) -> list[str]:
+    """A line of a finding: label and text, wrapped under itself where the terminal is narrow."""
+    return textwrap.wrap(
+        text,
+        max(width, _NARROWEST),
+        initial_indent=f"  {label:<9} ",
+        subsequent_indent=_INDENT,
+        break_on_hyphens=False,
+    )
 
 
 def _wrapped(label: str, steps: list[str], width: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.profile import Kind
@@ -17,7 +17,7 @@ class Player:
     """A test player: ids as the operator knows them; currency None until a balance told it."""
 
     player_id: str
-    session_id: str
+    session_id: str = field(repr=False)
     currency: str | None = None
 
 
@@ -61,8 +61,8 @@ class Exchange:
 
     callback: Callback
     path: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    body: bytes = field(repr=False)
     reply: Reply
     started_s: float
     ended_s: float

@@ -32,7 +32,7 @@ _OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("rate", "N", "at most N callbacks a second"),
     ("rules", "RULES", "only these chapters or rules, e.g. ROLLBACK,SIG-03"),
     ("effort", "NAME", "quick (15 s), standard (60 s, the default) or certify (5 min)"),
-    ("report", "DIR", "where failures are written; default .provider-contract/"),
+    ("report", "DIR", "where report.html, report.json, junit.xml and failures are written"),
     ("replay", "FILE", "run one recorded failure again, with fresh ids and signatures"),
     ("certificate", "FILE", "write a signed certificate of a certify run that leaves nothing out and holds"),
     ("certify-key", "FILE|env:NAME", "PEM private key that signs the certificate; never the key of the callbacks"),
@@ -78,7 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
             return
         from pytest_provider_contract.session import Session  # noqa: PLC0415
 
-        config.pluginmanager.register(Session.start(config), _SESSION)
+        session = Session.start(config)
+        config.pluginmanager.register(session, _SESSION)
+        config.pluginmanager.register(session.folding, _SESSION + "-folding")
     else:
         given = [name for name, *_ in (*_OPTIONS, *_LISTS, *_SWITCHES) if config.getoption(_ini(name))]
         if given:

@@ -12,7 +12,7 @@ from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.diagnose import Recent, diagnose
-from pytest_provider_contract.finding import ContractViolation, Finding, describe_finding
+from pytest_provider_contract.finding import ContractViolation, Finding, brief, describe_finding
 from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.ledger import HUGE, LARGE
 from pytest_provider_contract.memory import RULE as RECALL_RULE
@@ -151,7 +151,7 @@ class Results:
         self.sequences += 1
         self.undecided += performance.undecided
         for rule in performance.advisory:
-            self._advise(rule, 1, " · ".join(describe_finding(performance)))
+            self._advise(rule, 1, " · ".join(brief(describe_finding(performance))))
 
     def take_launches(self, exercised: Mapping[str, int], findings: Iterable[Finding]) -> None:
         """Count what the launches of one test put to the test, and keep what they broke."""

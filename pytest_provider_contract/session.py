@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import cycle
@@ -37,10 +37,12 @@ from pytest_provider_contract.preflight.examine import Target, examine
 from pytest_provider_contract.preflight.reach import reach
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.progress import Progress
-from pytest_provider_contract.redaction import address
+from pytest_provider_contract.redaction import address, hidden
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.process import running
-from pytest_provider_contract.reporting import Report, build_report, write_reports
+from pytest_provider_contract.reporting import PAGE, Report, build_report, write_reports
+from pytest_provider_contract.reporting.github import job_summary, workflow_commands
+from pytest_provider_contract.reporting.terminal import finding_text
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.run import ContractRun, NotTestedError, Results, Stage
 from pytest_provider_contract.saved import SavedError, read_saved, to_json, write_saved
@@ -204,6 +206,7 @@ class Session:
         self.with_suite = False
         self.problems: list[str] = []
         self.report: Report | None = None
+        self.folding = OneFaultOnce(self)
         self._started_at = datetime.now(UTC)
         self._started_s = time.monotonic()
         self._resources = resources
@@ -526,9 +529,23 @@ class Session:
         elif isinstance(error, OperatorGoneError) and item.path.parent == SUITE:
             # Noted, so that the other tests do not wait for it once more.
             report.longrepr = f"not tested: {self.run.gone(error)}"
+        self._hide_secrets(report)
         if item.path.parent == SUITE and call.when == "call":
             self.run.results.ran.update(_rules_of(item))
         return report
+
+    def _hide_secrets(self, report: pytest.TestReport) -> None:
+        """Mask sessions and signatures in what a crashing test shows: locals, captured output."""
+        if not report.failed or self._run is None:
+            return
+        secrets = {player.session_id for player in self.settings.players}
+        name = self.settings.profile.signature_header.lower().encode()
+        for exchange in self._run.client.recorder.recent:
+            secrets.update(value.decode("latin-1") for key, value in exchange.headers if key.lower() == name)
+        text = str(report.longrepr)
+        if (shown := hidden(text, secrets)) != text:
+            report.longrepr = shown
+        report.sections = [(title, hidden(content, secrets)) for title, content in report.sections]
 
     def _tell(self, violation: ContractViolation, test: str) -> str:
         # The one that was recorded last is this one: a process plays one scenario at a time.
@@ -635,6 +652,9 @@ class Session:
             for id_ in late:
                 rule, evidence = RULES[id_], self.results.advisories[id_]["evidence"]
                 self.problems.append(f"{id_} {rule.level}  {rule.text}  ({evidence})")
+            if broken := sorted(self.results.broken):
+                # Another plugin ran the test again until it passed; the contract is broken all the same.
+                self.problems.append(f"broken, though every test ended green: {', '.join(broken)}")
             if verdict.missing:
                 self.problems.append(f"not tested, so not proved: {', '.join(verdict.missing)}")
             elif all(state == "not tested" for id_, state in verdict.states.items() if RULES[id_].part == "suite"):
@@ -660,13 +680,16 @@ class Session:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the closing table."""
+        self.folding.unfold(terminalreporter)
         if self._is_worker or self.config.option.collectonly:
             return
         self._tell_first_look(terminalreporter)
         if self.selected and (self.with_suite or self.results.findings):
             terminalreporter.section("provider contract")
-            for line in table(self.results, self.verdict(), self.settings):
+            for line in table(self.results, self.verdict(), self.settings, terminalreporter._tw.fullwidth):  # noqa: SLF001
                 terminalreporter.write_line(line)
+            if self.report is not None:
+                self._point_to_reports(terminalreporter, self.report)
         for line in self._of_old_transactions():
             terminalreporter.write_line(line)
         for problem in self.problems:
@@ -683,6 +706,18 @@ class Session:
             for line in item.lines():
                 terminalreporter.write_line(line)
 
+    def _point_to_reports(self, terminalreporter: Any, report: Report) -> None:
+        if self.settings.report:
+            page = _relative(self.settings.directory / PAGE, Path(self.config.invocation_params.dir))
+            terminalreporter.write_line(f"report: {page}, and the same as data beside it; all of it may be shared")
+        elif report.findings:
+            terminalreporter.write_line("for a page with every exchange drawn: --operator-report=DIR")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            terminalreporter.ensure_newline()
+            for command in workflow_commands(report):
+                terminalreporter.write_line(command)
+            _write_job_summary(report)
+
     def _progress(self) -> Progress:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         capture = self.config.pluginmanager.get_plugin("capturemanager")
@@ -698,6 +733,56 @@ class Session:
                 reporter.write(text, flush=True)
 
         return Progress(to_terminal, moves=reporter.isatty and reporter.hasmarkup)
+
+
+class OneFaultOnce:
+    """Shows each fault once among pytest's failures, with its best evidence.
+
+    Every test that failed stays in the counts and in the short summary, which pytest prints
+    after the plugins had their say: `unfold` must have been called by then.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._failed: list[pytest.TestReport] = []
+        self._told: set[str | None] = set()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None]:
+        """Fold before pytest prints its failures."""
+        if self._session.report is not None:
+            self._fold(terminalreporter, self._session.report)
+        return (yield)
+
+    def _fold(self, terminalreporter: Any, report: Report) -> None:
+        self._failed = failed = terminalreporter.stats.get("failed", [])
+        width = terminalreporter._tw.fullwidth  # noqa: SLF001 - pytest has no public name for it
+        verbose = terminalreporter.config.get_verbosity() > 0
+        texts = {f.test: finding_text(f, width=width, verbose=verbose) for f in report.findings}
+        others = {case.test for finding in report.findings for case in finding.also} - texts.keys()
+        self._told = texts.keys() | others
+        shown = [each for each in failed if each.nodeid not in others]
+        for each in shown:
+            if each.nodeid in texts:
+                each.longrepr = texts[each.nodeid]
+        if failed:
+            terminalreporter.stats["failed"] = shown
+
+    def unfold(self, terminalreporter: Any) -> None:
+        """Let the short summary have all that failed, each in a line."""
+        if self._failed:
+            terminalreporter.stats["failed"] = self._failed
+            for each in self._failed:
+                if each.nodeid in self._told:
+                    each.longrepr = str(each.longrepr).partition("\n")[0]
+
+
+def _write_job_summary(report: Report) -> None:
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if path:
+        # Without it the annotations still tell; the run's outcome does not hang on it.
+        with suppress(OSError), Path(path).open("a", encoding="utf-8") as summary:
+            summary.write(job_summary(report))
 
 
 class SuiteModule(pytest.Module):
@@ -828,4 +913,4 @@ def bundled_operator(
 
 def _refuse_wrong_use(settings: Settings, item: Item) -> None:
     if item.outcome is Outcome.STOP and item.wrong_use:
-        raise pytest.UsageError(f"--operator-url={settings.target}: {item.sentence()}")
+        raise pytest.UsageError(f"--operator-url={address(settings.target)}: {item.sentence()}")

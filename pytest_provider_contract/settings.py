@@ -13,6 +13,7 @@ import pytest
 from pytest_provider_contract.dsse import CertificationKey, load_certification_key
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.profile import Profile, ProfileError, load_profile
+from pytest_provider_contract.redaction import address
 from pytest_provider_contract.rules import Need, select
 from pytest_provider_contract.signing import SigningKey, SigningKeyError, key_in, load_key
 from pytest_provider_contract.transport import Endpoint
@@ -155,7 +156,7 @@ def read_settings(config: pytest.Config) -> Settings:
         )
     if len({p.player_id for p in players}) < len(players):
         raise pytest.UsageError("--operator-player names the same player twice: each must be another account")
-    report = option(config, "operator_report")
+    report = _directory(config, option(config, "operator_report"))
     return Settings(
         target=target,
         endpoint=None if bundled else endpoint_of(target),
@@ -247,9 +248,11 @@ def player_of(text: str) -> Player:
     player_id, _, rest = text.partition(":")
     session_id, _, currency = rest.partition(":")
     if not player_id:
-        raise pytest.UsageError(f"--operator-player={text}: give ID, ID:SESSION or ID:SESSION:CURRENCY")
+        raise pytest.UsageError(f"--operator-player={player_id}…: give ID, ID:SESSION or ID:SESSION:CURRENCY")
     if currency and not (len(currency) == _CURRENCY_LETTERS and currency.isascii() and currency.isupper()):
-        raise pytest.UsageError(f"--operator-player={text}: the currency is a code of three capitals such as EUR")
+        raise pytest.UsageError(
+            f"--operator-player={player_id}:…: the currency is a code of three capitals such as EUR"
+        )
     return Player(player_id, session_id or f"session-{player_id}", currency or None)
 
 
@@ -262,7 +265,9 @@ def endpoint_of(url: str) -> Endpoint:
     try:
         return Endpoint.parse(url)
     except ValueError as error:
-        raise pytest.UsageError(f"--operator-url={url}: {error}, or reference for the bundled operator") from None
+        raise pytest.UsageError(
+            f"--operator-url={address(url)}: {error}, or reference for the bundled operator"
+        ) from None
 
 
 def _positive(config: pytest.Config, name: str, kind: type[Any]) -> Any:
@@ -321,6 +326,12 @@ def _writable(config: pytest.Config, *, bundled: bool) -> Path | None:
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise pytest.UsageError(f"--operator-save={save}: no file can be written there")
     return path
+
+
+def _directory(config: pytest.Config, name: str | None) -> str | None:
+    if name and (Path(config.invocation_params.dir) / name).is_file():
+        raise pytest.UsageError(f"--operator-report={name}: this is a file; give a directory")
+    return name or None
 
 
 def _seed(config: pytest.Config) -> int:

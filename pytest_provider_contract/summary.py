@@ -10,6 +10,8 @@ from pytest_provider_contract.rules import ALTERNATIVES, CHAPTERS, RULES
 from pytest_provider_contract.run import Results
 from pytest_provider_contract.settings import Settings
 
+_TABLE_WIDTH = 72
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -72,23 +74,30 @@ def _reason(id_: str, results: Results, selected: Collection[str]) -> str:
     return "nothing that was sent put it to the test"
 
 
-def table(results: Results, verdict: Verdict, settings: Settings) -> list[str]:
-    """The lines of the closing table."""
-    parts = (_by_chapter(verdict), _by_callback(results), _of_the_run(results, settings), _of_rules(results, verdict))
+def table(results: Results, verdict: Verdict, settings: Settings, width: int = 80) -> list[str]:
+    """The lines of the closing table; on a narrow terminal chapters have their short names."""
+    parts = (
+        _by_chapter(verdict, width),
+        _by_callback(results),
+        _of_the_run(results, settings),
+        _of_rules(results, verdict),
+    )
     lines = [line for part in parts if part for line in (*part, "")][:-1]
     if settings.unsigned:
         lines.append("UNSIGNED RUN: no callback was signed and no signature rule was tested; this can't certify.")
     return lines
 
 
-def _by_chapter(verdict: Verdict) -> list[str]:
-    lines = [f"{'chapter':<38}{'passed':>7}{'failed':>7}{'advisory':>9}{'not tested':>11}"]
+def _by_chapter(verdict: Verdict, width: int) -> list[str]:
+    column = 38 if width >= _TABLE_WIDTH else 10
+    lines = [f"{'chapter':<{column}}{'passed':>7}{'failed':>7}{'advisory':>9}{'not tested':>11}"]
     for chapter, title in CHAPTERS.items():
         ids = [id_ for id_, rule in RULES.items() if rule.chapter == chapter and id_ in verdict.states]
         if all(verdict.reasons.get(id_) == "not selected" for id_ in ids):
             continue
         counts = [sum(verdict.states[id_] == s for id_ in ids) for s in ("passed", "failed", "advisory", "not tested")]
-        lines.append(f"{title:<38}{counts[0]:>7}{counts[1]:>7}{counts[2]:>9}{counts[3]:>11}")
+        name = title if width >= _TABLE_WIDTH else chapter
+        lines.append(f"{name:<{column}}{counts[0]:>7}{counts[1]:>7}{counts[2]:>9}{counts[3]:>11}")
     return lines
 
 

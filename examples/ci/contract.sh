@@ -23,4 +23,4 @@ done
 # Only the contract; without --pyargs … the project's own tests would run too.
 pytest --pyargs pytest_provider_contract --operator-url=http://127.0.0.1:8000 --operator-key="$work/provider.pem" \
     --operator-player=alice:session-a:EUR --operator-player=bob:session-b:EUR --operator-reward="$reward" \
-    --operator-effort="${EFFORT:-standard}" --operator-report=contract-report --junitxml=contract-report/junit.xml
+    --operator-effort="${EFFORT:-standard}" --operator-report=contract-report

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pytest_provider_contract.pages.marks import MARKS
 from pytest_provider_contract.pages.marks import PageKind as PageKind
+from pytest_provider_contract.redaction import address, readable
 from pytest_provider_contract.transport import Reply
 
 HTTP_OK = 200
@@ -115,7 +116,8 @@ def recognise(reply: Reply) -> Page | None:
     text = html.unescape(reply.body[:_READ].decode("utf-8", "replace")).strip()
     if 300 <= reply.status < 400 and (location := reply.header("location")):  # noqa: PLR2004 - HTTP's redirects
         kind = PageKind.LOGIN if _is_login(location) else PageKind.REDIRECT
-        return Page(kind, location=printable(location), note=f"it leads to {printable(location)}")
+        shown = one_line(address(location))
+        return Page(kind, location=shown, note=f"it leads to {shown}")
     if mark := next((m for m in MARKS if m.fits(reply, text)), None):
         return Page(mark.kind, mark.maker, mark.note or _title(text), _reference(reply, text), _caller(reply, text))
     if document is not None:
@@ -173,8 +175,8 @@ def _title(text: str) -> str:
 def _reference(reply: Reply, text: str) -> str:
     for pattern in _REFERENCES:
         if found := pattern.search(text):
-            return printable(found[1])
-    return next((printable(value) for name in _REFERENCE_HEADERS if (value := reply.header(name))), "")
+            return one_line(found[1])
+    return next((one_line(value) for name in _REFERENCE_HEADERS if (value := reply.header(name))), "")
 
 
 def _caller(reply: Reply, text: str) -> str:
@@ -189,7 +191,12 @@ def _caller(reply: Reply, text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """At most 100 printable characters of what an operator sent, on one line."""
+    """At most 100 printable characters of what an operator sent, redacted, on one line."""
+    return one_line(readable(text[:_READ]))
+
+
+def one_line(text: str) -> str:
+    """At most 100 printable characters of a text that holds no secret, on one line."""
     line = " ".join(text.split())
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
     return clean if len(clean) <= _SHOWN else clean[: _SHOWN - 1] + "…"

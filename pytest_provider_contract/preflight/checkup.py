@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_provider_contract.diagnosis import Cause
 from pytest_provider_contract.finding import Finding
-from pytest_provider_contract.pages import printable
+from pytest_provider_contract.pages import one_line
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.redaction import hidden
 from pytest_provider_contract.rules import RULES
@@ -214,4 +214,4 @@ class SenselessError(Exception):
 
 def good(rule: str, said: str) -> Item:
     """An item that is well."""
-    return Item(rule, Outcome.GOOD, printable(said))
+    return Item(rule, Outcome.GOOD, one_line(said))

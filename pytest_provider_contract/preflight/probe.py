@@ -16,10 +16,11 @@ from email.utils import parsedate_to_datetime
 from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient, OperatorGoneError
 from pytest_provider_contract.history import Exchange, Player
-from pytest_provider_contract.pages import HTTP_OK, Page, PageKind, kind_by_status, printable, recognise
+from pytest_provider_contract.pages import HTTP_OK, Page, PageKind, kind_by_status, one_line, printable, recognise
 from pytest_provider_contract.profile import Kind, Profile, Status
+from pytest_provider_contract.redaction import status_text
 from pytest_provider_contract.signing import SigningKey
-from pytest_provider_contract.transport import Endpoint
+from pytest_provider_contract.transport import Endpoint, Failure, Reply
 
 _OF_THE_CONTRACT = frozenset({"status", "requestId", "clientPlayerId", "balance"})
 _REFUSALS = frozenset({PageKind.BLOCKED, PageKind.CREDENTIALS, PageKind.VALIDATION})
@@ -101,11 +102,11 @@ class Heard:
         reply = self.exchange.reply
         said = f"/{self.exchange.kind} "
         if reply.status is None:
-            return said + f"no reply: {reply.failure}" + (f" ({printable(reply.detail)})" if reply.detail else "")
+            return said + f"no reply: {reply.failure}" + (f" ({_detail(reply)})" if reply.detail else "")
         said += f"HTTP {reply.status}" if reply.status != HTTP_OK or self.page else ""
         if self.page is not None:
             return f"{said}, {self.page}"
-        words = [said.strip(), printable(self.word) or "a reply without a status"]
+        words = [said.strip(), one_line(status_text(self.word)) or "a reply without a status"]
         message = next((m for k in ("message", "error", "description") if (m := (self.document or {}).get(k))), None)
         return " ".join(words) + (f" ({printable(str(message))})" if message is not None else "")
 
@@ -280,9 +281,15 @@ def hear(client: OperatorClient, callback: Callback, envelope: Envelope = ORDINA
     if document is None and reply.status is not None:
         page = recognise(reply) or Page(kind_by_status(reply.status), note="what it sends is no JSON object")
         if reply.failure is not None:
-            page = Page(PageKind.OTHER, note=printable(str(reply.failure)))
+            page = Page(PageKind.OTHER, note=str(reply.failure))
     word = str((document or {}).get("status", ""))
     return Heard(exchange, page, document, client.profile.status(word), word, skew_s)
+
+
+def _detail(reply: Reply) -> str:
+    # A library's words about a malformed reply quote what the operator sent.
+    malformed = reply.failure in (Failure.NOT_HTTP, Failure.INCOMPLETE)
+    return printable(reply.detail) if malformed else one_line(reply.detail)
 
 
 def _own(exchange: Exchange, profile: Profile) -> dict[str, object] | None:

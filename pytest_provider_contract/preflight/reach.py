@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from pytest_provider_contract.pages import printable
+from pytest_provider_contract.pages import one_line
 from pytest_provider_contract.preflight.checkup import Item, Outcome, Who, good
 from pytest_provider_contract.transport import Endpoint
 
@@ -138,7 +138,7 @@ def _distrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> Item
         who = Who.EITHER
     else:
         said, cause, mend = f"the certificate is refused: {error.verify_message}", "", "install a valid certificate"
-    return Item("PREFLIGHT-03", Outcome.STOP, printable(said), cause, who, mend)
+    return Item("PREFLIGHT-03", Outcome.STOP, one_line(said), cause, who, mend)
 
 
 def _unsecured(endpoint: Endpoint, error: OSError | ValueError) -> Item:
@@ -188,15 +188,15 @@ def _names(certificate: x509.Certificate | None) -> str:
         names = [str(name.value) for name in extension]
     except (x509.ExtensionNotFound, ValueError):
         names = [str(a.value) for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return ", ".join(printable(name) for name in names[:_NAMES_SHOWN]) or "no host at all"
+    return ", ".join(one_line(name) for name in names[:_NAMES_SHOWN]) or "no host at all"
 
 
 def _issuer(certificate: x509.Certificate | None) -> str:
-    return printable(certificate.issuer.rfc4514_string()) if certificate else "it can't be read"
+    return one_line(certificate.issuer.rfc4514_string()) if certificate else "it can't be read"
 
 
 def _words(error: OSError | UnicodeError | ValueError) -> str:
-    return printable(str(getattr(error, "strerror", None) or error) or type(error).__name__)
+    return one_line(str(getattr(error, "strerror", None) or error) or type(error).__name__)
 
 
 def is_public(address: str) -> bool:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_provider_contract.reporting.har import write_hars
+from pytest_provider_contract.reporting.html import NAME as PAGE
+from pytest_provider_contract.reporting.html import write_html
 from pytest_provider_contract.reporting.json_report import write_json
+from pytest_provider_contract.reporting.junit import write_junit
 from pytest_provider_contract.reporting.model import Report, build_report
 
-__all__ = ["Report", "build_report", "write_json", "write_reports"]
+__all__ = ["PAGE", "Report", "build_report", "write_json", "write_reports"]
 
 
 def write_reports(report: Report, directory: Path) -> list[Path]:
@@ -16,4 +20,9 @@ def write_reports(report: Report, directory: Path) -> list[Path]:
     Raises:
         OSError: One of them can't be written.
     """
-    return [write_json(report, directory)]
+    return [
+        write_json(report, directory),
+        write_html(report, directory),
+        write_junit(report, directory),
+        *write_hars(report, directory),
+    ]

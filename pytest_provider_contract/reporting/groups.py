@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_provider_contract.rules import RULES
+from pytest_provider_contract.wording import SAME_TIME
 
 Finding = Mapping[str, Any]
 
@@ -45,7 +46,8 @@ def _rank(finding: Finding) -> tuple[object, ...]:
 def _keys(finding: Finding) -> set[object]:
     keys: set[object] = {("shape", *_shape(finding))}
     if finding["causes"]:
-        keys.add(("cause", finding["likely"]))
+        # Several that the evidence leaves are the same reason only if they are the same several.
+        keys.add(("cause", *(cause["id"] for cause in finding["causes"])))
     return keys
 
 
@@ -53,15 +55,17 @@ def _shape(finding: Finding) -> tuple[str, ...]:
     """What is wrong, without the amounts and ids of this one case."""
     expected, actual = finding["expected"], finding["actual"]
     if not expected.startswith(("balance", "status")):
-        # Wrong in form: whatever was asked, the same reply is the same fault.
-        return _AMOUNT.sub("", expected), actual
-    difference = _direction(expected, actual) if expected.startswith("balance") else actual
-    return _words(finding["sequence"]), _AMOUNT.sub("", expected), difference
+        # Wrong in form: whatever was asked, the same reply is the same fault. Of replies that no
+        # order explains, the callbacks and statuses count and not what was paid.
+        return _AMOUNT.sub("", expected), _AMOUNT.sub("", actual) if SAME_TIME in actual else actual
+    if expected.startswith("balance"):
+        return _words(finding["sequence"]), _direction(expected, actual)
+    return _words(finding["sequence"]), expected, actual
 
 
 def _words(sequence: Sequence[str]) -> str:
     # A closing probe tells of the step before it.
-    telling = [step.partition(" ")[2] for step in sequence]
+    telling = [step.removeprefix(f"{SAME_TIME} ").partition(" ")[2] for step in sequence]
     told = next((step for step in reversed(telling) if not step.startswith("balance")), telling[-1])
     return _AMOUNT.sub("", told)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pytest_provider_contract import __version__
@@ -17,7 +18,8 @@ from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.summary import Verdict
 
 SCHEMA_VERSION = 1
-_MAX_ALSO = 20
+_MAX_ALSO = 200
+_HEADLINES = {"passed": "The contract holds", "failed": "The contract is broken", "unproved": "Not proved"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +139,16 @@ class ReportedFinding:
         actual: What the operator did.
         http: Path, HTTP status and time of the telling reply.
         sequence: The steps in words, the telling one last.
-        likely: The likely cause with its remedy, or None.
-        causes: Likely causes, the best first, as the diagnosis gives them.
-        seen: In how many tries it showed.
-        tries: How often it was tried.
+        likely: The likely causes and their remedies in one sentence, or that none is known.
+        causes: The likely causes as the diagnosis gives them: one, several that the evidence leaves, or none.
+        seen: In how many tries of all its tests it showed.
+        tries: How often it was tried in all.
         intermittent: Whether it did not show in every try.
         test: Id of the test, or None.
         files: ``replay`` (a command), ``curl``, ``har`` and ``scenario`` (paths), where written.
         scenario: What was played, as data.
         evidence: See `pytest_provider_contract.evidence.Evidence`; None without any.
-        also: Further tests that failed for the same reason, at most twenty.
+        also: Further tests that failed for the same reason, at most two hundred.
         also_count: How many those are in all.
     """
 
@@ -159,7 +161,7 @@ class ReportedFinding:
     actual: str
     http: str
     sequence: tuple[str, ...]
-    likely: str | None
+    likely: str
     causes: tuple[Mapping[str, Any], ...]
     seen: int
     tries: int
@@ -179,6 +181,7 @@ class Report:
     Attributes:
         outcome: ``passed``: every rule that the options left on was tested and held;
             ``failed``: one is broken; ``unproved``: none is broken, but not all was tested.
+        headline: The outcome in a few words.
         sentence: The outcome in one sentence.
         problems: What else keeps the run from being green.
         run: What was tested, how and when.
@@ -187,9 +190,11 @@ class Report:
         callbacks: Latency per callback.
         sequences: How many scenarios were played.
         left: What was left on the players' accounts, as sentences.
+        gave_way: How many tests were left out because callbacks take long.
     """
 
     outcome: str
+    headline: str
     sentence: str
     problems: tuple[str, ...]
     run: RunFacts
@@ -198,6 +203,7 @@ class Report:
     callbacks: tuple[CallbackTimes, ...]
     sequences: int
     left: tuple[str, ...]
+    gave_way: int
 
     @property
     def callbacks_sent(self) -> int:
@@ -238,12 +244,13 @@ def build_report(
         duration_s: How many seconds it took.
         problems: What else keeps it from being green, as sentences.
     """
-    findings = tuple(_finding(members) for members in grouped_findings(results.findings))
+    findings = tuple(_finding(members, settings) for members in grouped_findings(results.findings))
     rules = _rules(results, verdict)
     failed = [rule for rule in rules if rule.state == "failed"]
     outcome = "failed" if failed or findings else "unproved" if problems or verdict.missing else "passed"
     return Report(
         outcome=outcome,
+        headline=_HEADLINES[outcome],
         sentence=_sentence(outcome, rules, findings),
         problems=tuple(problems),
         run=_facts(settings, started_at, duration_s),
@@ -252,6 +259,7 @@ def build_report(
         callbacks=tuple(_times(kind, results, settings) for kind in Kind),
         sequences=results.sequences,
         left=tuple(results.left),
+        gave_way=results.left_out,
     )
 
 
@@ -319,9 +327,11 @@ def _rounded(value_ms: float | None) -> float | None:
     return None if value_ms is None else round(value_ms, 3)
 
 
-def _finding(members: Sequence[Mapping[str, Any]]) -> ReportedFinding:
+def _finding(members: Sequence[Mapping[str, Any]], settings: Settings) -> ReportedFinding:
     best, others = members[0], members[1:]
     rule = RULES[best["rule"]]
+    # One sequence may show by luck each time what shows now and then: the rate is the fault's.
+    seen, tries = (sum(member[count] for member in members) for count in ("repeated", "tries"))
     return ReportedFinding(
         rule=rule.id,
         level=rule.level,
@@ -333,17 +343,25 @@ def _finding(members: Sequence[Mapping[str, Any]]) -> ReportedFinding:
         http=best["http"],
         sequence=tuple(best["sequence"]),
         likely=best["likely"],
-        causes=tuple(best.get("causes") or ()),
-        seen=best["repeated"],
-        tries=best["tries"],
-        intermittent=best["repeated"] < best["tries"],
+        causes=tuple(best["causes"]),
+        seen=seen,
+        tries=tries,
+        intermittent=seen < tries,
         test=best["test"],
-        files=best["files"],
+        files=_files(best, settings),
         scenario=best["scenario"],
         evidence=best["evidence"],
         also=tuple(_case(other) for other in others[:_MAX_ALSO]),
         also_count=len(others),
     )
+
+
+def _files(finding: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
+    files: dict[str, str] = dict(finding["files"])
+    if settings.report and "scenario" in files:
+        # Beside the scenario, named from where the reports are.
+        files["har"] = f"failures/{Path(files['scenario']).stem}.har"
+    return files
 
 
 def _case(finding: Mapping[str, Any]) -> Case:
@@ -367,8 +385,8 @@ def _sentence(outcome: str, rules: Sequence[RuleResult], findings: Sequence[Repo
         some = f"{len(findings)} finding{'s' * (len(findings) != 1)}"
         flaky = sum(finding.intermittent for finding in findings)
         aside = f", {flaky} intermittent" if flaky else ""
-        return f"The contract is broken: {some}{aside}; {broken} of {len(rules)} rules do not hold."
+        return f"{some}{aside}; {broken} of {len(rules)} rules do not hold."
     if outcome == "unproved":
         return f"Nothing broken was found, but not everything was tested: {untested} of {len(rules)} rules were not."
-    rest = f"; {untested} were not tested" if untested else ""
+    rest = f"; {untested} not tested" if untested else ""
     return f"Every rule that was tested holds: {tested} of {len(rules)}{rest}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 Header = tuple[bytes, bytes]
@@ -45,8 +45,8 @@ class Reply:
     """
 
     status: int | None
-    headers: tuple[Header, ...] = ()
-    body: bytes = b""
+    headers: tuple[Header, ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
     failure: Failure | None = None
     detail: str = ""
     idle: bool = False

@@ -27,7 +27,7 @@ Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
 @pytest.fixture
 def contract_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
     """Runs pytest in a strict project, in a process of its own."""
-    for name in ("CI", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_START", "PYTEST_XDIST_WORKER"):
+    for name in ("CI", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_START", "PYTEST_XDIST_WORKER", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     if not (pytester.path / "pytest.ini").exists():

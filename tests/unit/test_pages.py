@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from pytest_provider_contract.pages import Page, PageKind, printable, recognise
+from pytest_provider_contract.pages import Page, PageKind, one_line, printable, recognise
 from pytest_provider_contract.transport import Failure, Reply
 
 HTML = {"content-type": "text/html"}
@@ -232,5 +232,6 @@ def test_a_hostile_page_is_read_in_bounded_time_and_shown_harmlessly(body: bytes
 
 
 def test_what_is_shown_of_a_page_is_one_printable_line() -> None:
-    assert printable("a\n  b\x1b[2J\u202ec") == "a b\ufffd[2J\ufffdc"
-    assert len(printable("x" * 500)) == 100
+    assert one_line("a\n  b\x1b[2J\u202ec") == "a b\ufffd[2J\ufffdc"
+    assert len(one_line("x" * 500)) == 100
+    assert printable("a s3cr3t\n") == "a ***"
