@@ -95,7 +95,8 @@ class Judge:
         ]
         self._note(exchange)
         self.order.append(len(self.seen) - 1)
-        rule = self._blame(exchange, options)
+        blamed = self._blame(exchange, options)
+        rule = self._lost or blamed
         if exchange.reply.idle:
             for advisory, branch in options:
                 keep(self._explanations, Situation(branch.state), advisory)
