@@ -11,6 +11,7 @@ import gzip
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pytest_provider_contract import run as contract_run_module
 from pytest_provider_contract.cli import main
 from pytest_provider_contract.dsse import PAYLOAD_TYPE
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.settings import EFFORTS, Effort
+from pytest_provider_contract.settings import EFFORTS
 
 STRICT_INI = "[pytest]\naddopts = --strict-markers -p no:cacheprovider\nfilterwarnings = error\n"
 STALE = json.dumps({"payload": "", "payloadType": PAYLOAD_TYPE, "signatures": []})
@@ -34,7 +35,7 @@ def certify(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs pytest with a certificate asked for, in this process, an old certificate lying there."""
     for name in ("CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setitem(EFFORTS, "certify", Effort("certify", EFFORTS["quick"].total_s))
+    monkeypatch.setitem(EFFORTS, "certify", replace(EFFORTS["quick"], name="certify"))
     monkeypatch.setitem(contract_run_module._MEMORY_S, "certify", 0.5)
     monkeypatch.chdir(pytester.path)
     (pytester.path / "pytest.ini").write_text(STRICT_INI, encoding="utf-8")
