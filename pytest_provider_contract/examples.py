@@ -23,9 +23,11 @@ from pytest_provider_contract.scenario import (
     bet,
     rollback,
     scenario,
+    together,
     win,
 )
 from pytest_provider_contract.signing import Forgery
+from pytest_provider_contract.transport import Fault
 from pytest_provider_contract.wording import describe
 
 OPENING = 10_000
@@ -44,6 +46,7 @@ ODDITIES: dict[str, str] = {
     "http422": "HTTP 422",
     "http500": "HTTP 500",
     "html": "HTTP 200 with an HTML page",
+    "lost": "nobody reads the answer",
     "late": "no complete reply within 8 s",
     "no-balance": "SUCCESS without a balance",
     "other-id": "SUCCESS with the requestId of another request",
@@ -363,12 +366,81 @@ EXAMPLES: dict[str, Example] = {
     "AMOUNT-04": Example(
         scenario(BetPlan(_LARGEST), bet(), rule="AMOUNT-04"), "funds:10000", f"ok:{OPENING - _LARGEST}"
     ),
+    "RACE-01": Example(
+        scenario(_ONE, *together(bet(focus=True), bet(focus=True)), rule="RACE-01"),
+        "ok:9000 dup:9000",
+        "ok:9000 ok:8000",
+    ),
+    "RACE-02": Example(
+        scenario(BetPlan(1000, 700), bet(), *together(win(focus=True), win(focus=True)), rule="RACE-02"),
+        "ok:9000 ok:9700 ok:9700",
+        "ok:9000 ok:9700 ok:10400",
+    ),
+    "RACE-03": Example(
+        scenario(_ONE, bet(), *together(rollback(focus=True), rollback(0, 1, focus=True)), rule="RACE-03"),
+        "ok:9000 ok:10000 ok:10000",
+        "ok:9000 ok:10000 ok:11000",
+    ),
+    "RACE-04": Example(
+        scenario([BetPlan(6000)] * 2, *together(bet(0, focus=True), bet(1, focus=True)), rule="RACE-04"),
+        "ok:4000 funds:4000",
+        "ok:4000 ok:-2000",
+    ),
+    "RACE-05": Example(
+        scenario([BetPlan(100), BetPlan(200)], *together(bet(0, focus=True), bet(1, focus=True)), rule="RACE-05"),
+        "ok:9900 ok:9700",
+        "ok:9900 ok:9800",
+    ),
+    "RACE-06": Example(
+        scenario(_ONE, *together(bet(focus=True), rollback(focus=True)), balance(), rule="RACE-06"),
+        "ok:9000 ok:10000 ok:10000",
+        "ok:9000 ok:10000 ok:9000",
+    ),
+    "RACE-07": Example(
+        scenario(
+            [BetPlan(1000), BetPlan(500, player=1)], *together(bet(0, focus=True), bet(1, focus=True)), rule="RACE-07"
+        ),
+        "ok:9000 ok:9500",
+        "ok:9000 ok:8500",
+    ),
+    "LOST-01": Example(
+        scenario(_ONE, bet(fault=Fault.REPLY_LOST), bet(focus=True), rule="LOST-01"),
+        "lost ok:9000",
+        "lost ok:8000 ok:8000",
+    ),
+    "LOST-02": Example(
+        scenario(_ONE, bet(fault=Fault.REPLY_LOST), rollback(), bet(), rollback(0, 1, focus=True), rule="LOST-02"),
+        "lost ok:10000 dup:10000 ok:10000",
+        "lost ok:10000 ok:9000 ok:9000",
+    ),
+    "LOST-03": Example(
+        scenario(BetPlan(1000, 700), bet(), win(fault=Fault.REPLY_LOST), win(focus=True), rule="LOST-03"),
+        "ok:9000 lost ok:9700",
+        "ok:9000 lost ok:10400 ok:10400",
+    ),
+    "LOST-04": Example(
+        scenario(_ONE, bet(), rollback(fault=Fault.REPLY_LOST), rollback(0, 1, focus=True), rule="LOST-04"),
+        "ok:9000 lost ok:10000",
+        "ok:9000 lost ok:11000 ok:11000",
+    ),
+    "LOST-05": Example(
+        scenario(_ONE, bet(fault=Fault.CUT), balance(focus=True), rule="LOST-05"), "lost ok:10000", "lost ok:9000"
+    ),
+    "LOST-07": Example(
+        scenario(BetPlan(1000, 700), bet(), win(fault=Fault.SLOW_WRITE, focus=True), rule="LOST-07"),
+        "ok:9000 ok:9700",
+        "ok:9000 err:9000",
+    ),
     "TIME-01": Example(scenario(_ONE, bet(), rule="TIME-01"), "ok:9000", "late"),
 }
 
 # Why a rule has no example of one sequence.
 WITHOUT: dict[str, str] = {
     "TIME-02": "It is judged over all callbacks of a run, not by one sequence.",
+    "RACE-08": "It is about answers, not about money: every one of many callbacks at the same time gets its HTTP 200.",
+    "RACE-09": "It is tested with callbacks drawn at random and sent at the same time.",
+    "LOST-06": "It is about one request with two answers; RACE-01 and IDEM-01 show what they must be.",
+    "LOST-08": "It is tested with sequences drawn at random; the rules above name what they break.",
     "SEQ-01": "It is tested with sequences drawn at random; the rules above name what they break.",
     "SEQ-02": "It is tested with sequences drawn at random; the rules above name what they break.",
 }

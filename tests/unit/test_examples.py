@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from pytest_provider_contract.callbacks import Callback
-from pytest_provider_contract.client import ORDINARY, Envelope, OperatorClient
+from pytest_provider_contract.client import ORDINARY, Envelope, Letter, OperatorClient
 from pytest_provider_contract.examples import EXAMPLES, ODDITIES, OPENING, STATUSES, WITHOUT, Example
 from pytest_provider_contract.history import Defect, Exchange, Player
 from pytest_provider_contract.profile import load_profile
@@ -18,7 +19,22 @@ from pytest_provider_contract.signing import SigningKey, generate_key
 from pytest_provider_contract.transport import Endpoint, Failure, Fault, Reply
 
 JSON = ((b"content-type", b"application/json"),)
-SPELT_OUT = {"REPLY", "SIG", "BALANCE", "BET", "WIN", "ROLLBACK", "IDEM", "ORDER", "PLAYER", "FREE", "AMOUNT", "TIME"}
+SPELT_OUT = {
+    "REPLY",
+    "SIG",
+    "BALANCE",
+    "BET",
+    "WIN",
+    "ROLLBACK",
+    "IDEM",
+    "ORDER",
+    "PLAYER",
+    "FREE",
+    "AMOUNT",
+    "TIME",
+    "RACE",
+    "LOST",
+}
 
 
 class Script(OperatorClient):
@@ -34,7 +50,7 @@ class Script(OperatorClient):
         callback: Callback,
         envelope: Envelope = ORDINARY,
         defect: Defect | None = None,
-        fault: Fault | None = None,  # noqa: ARG002 - no example has one
+        fault: Fault | None = None,
     ) -> Exchange:
         body = self.encode(callback, envelope)
         known = self.last.get(callback.player_id, f"ok:{OPENING}")
@@ -42,17 +58,30 @@ class Script(OperatorClient):
         if word.partition(":")[2] and callback.player_id in ("alice", "bob"):
             self.last[callback.player_id] = f"ok:{word.partition(':')[2]}"
         return Exchange(
-            callback, f"/{callback.kind}", self.headers(body, envelope), body, _reply(word, callback), 0, 0.01, defect
+            callback,
+            f"/{callback.kind}",
+            self.headers(body, envelope),
+            body,
+            _reply(word, callback, fault),
+            0,
+            0.01,
+            defect,
+            fault,
         )
 
+    def send_together(self, letters: Sequence[Letter]) -> list[Exchange]:
+        return [self.send(each.callback, each.envelope, each.defect, each.fault) for each in letters]
 
-def _reply(word: str, callback: Callback) -> Reply:
+
+def _reply(word: str, callback: Callback, fault: Fault | None) -> Reply:
     told = {"requestId": callback.request_id, "clientPlayerId": callback.player_id, "currency": "EUR"}
     if word.startswith("http"):
         return Reply(int(word[4:]), JSON, b"{}")
     match word:
         case "html":
             return Reply(200, ((b"content-type", b"text/html"),), b"<html></html>")
+        case "lost":
+            return Reply(None, failure=Failure.CUT if fault is Fault.CUT else Failure.ABANDONED)
         case "late":
             return Reply(None, failure=Failure.TIMEOUT)
         case "no-balance":
