@@ -518,7 +518,9 @@ class ContractRun:
             again, tries = self._retried(plan), 1
             if again is not None and again.violation is not None:
                 best, repeated = again, 1
-        finding = replace(Finding.of(best, self.settings.profile), repeated=repeated + 1, tries=tries + 1)
+        causes = self._diagnosed(best)
+        found = Finding.of(best, self.settings.profile, causes=causes)
+        finding = replace(found, repeated=repeated + 1, tries=tries + 1)
         self.results.findings.append(finding.to_json())
         return ContractViolation(finding, best)
 

@@ -22,6 +22,7 @@ _OF_THE_LEDGER = len(fields(Ledger))
 # Longer histories say little more and take long to explain.
 _MOST_EXCHANGES = 60
 _KEPT_EXCHANGES = 2_000
+_MOST_SHOWING = 3
 
 
 @dataclass
@@ -108,7 +109,10 @@ class _Inquiry:
         self.others = others
         self.probe = probe
         self.seen = [record]
-        self.fitting = [flaw for flaw in candidates(record) if explains(flaw, record)]
+        # Parameters may be told by another history that shows the same.
+        showing = [record, *[other for other in others if other.breach()[0] is not None][-_MOST_SHOWING:]]
+        self.pool = [flaw.again(record) for each in showing for flaw in candidates(each)]
+        self.fitting = [flaw for flaw in self.pool if explains(flaw, record)]
 
     def causes(self) -> tuple[Cause, ...]:
         left = self._left(self.fitting, self.others)
@@ -117,17 +121,17 @@ class _Inquiry:
         if left:
             return _causes(self._plainest(left))
         # The same flaws, if they need not show every time.
-        unsteady = (flaw for flaw in candidates(self.record) if not flaw.steady)
+        unsteady = (flaw for flaw in self.pool if not flaw.steady)
         now_and_then = [flaw for flaw in unsteady if explains(flaw, self.record, occasional=True)]
         left = self._left(now_and_then, self.others, occasional=True)
         return tuple(replace(cause, occasional=True) for cause in _causes(self._plainest(left)))
 
     def _plainest(self, left: list[Flaw]) -> list[Flaw]:
         """Those that take least for granted: few parameters, and no bet declined for reasons unknown."""
-        fewest = min(map(assumptions, left), default=0)
-        left = [flaw for flaw in left if assumptions(flaw) == fewest]
         insisting = [replace(record, insist=True) for record in self.seen]
-        return self._left(left, insisting) or left
+        left = self._left(left, insisting) or left
+        fewest = min(map(assumptions, left), default=0)
+        return [flaw for flaw in left if assumptions(flaw) == fewest]
 
     def _left(self, flaws_left: list[Flaw], records: Iterable[Record], *, occasional: bool = False) -> list[Flaw]:
         """The flaws that explain every record, but for records of some other fault."""

@@ -515,6 +515,8 @@ def _currency(form: Form) -> Iterator[Cause]:
         or "currency" not in form.violation.actual + form.violation.expected
     ):
         return
+    if "currency" not in form.fields:
+        return
     told = form.fields.get("currency")
     if isinstance(told, str) and told.upper() != told and told.isalpha():
         yield Cause(

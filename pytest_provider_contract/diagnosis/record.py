@@ -16,7 +16,6 @@ from pytest_provider_contract.transport import Failure
 
 # Replies that the provider itself did not wait for: nobody knows what they would have said.
 _ON_PURPOSE = (Failure.CUT, Failure.ABANDONED)
-_OWN_REASONS = frozenset({Status.BET_LIMIT, Status.UNKNOWN})
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Record:
         """Whether a branch of the right ledger may be called an explanation of this record."""
         if branch.advisory & self.strict:
             return False
-        own_reasons = branch.rule is None and branch.statuses <= _OWN_REASONS
+        own_reasons = branch.rule is None and Status.SUCCESS not in branch.statuses
         return not (self.insist and exchange.kind is Kind.BET and own_reasons)
 
     def breach(self) -> tuple[Exchange | None, Answer | None, list[State]]:

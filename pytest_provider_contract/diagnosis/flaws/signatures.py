@@ -254,7 +254,8 @@ class EffectBeforeVerification(_Forged):
 
     def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
         for branch in self._correct(state, callback):
-            yield Branch(ERRORS, branch.state, FLAWED, None)
+            if branch.rule is not None:
+                yield Branch(ERRORS, branch.state, FLAWED, None)
 
 
 @flaw(
