@@ -83,9 +83,22 @@ def _script(finding: Finding, performance: Performance, endpoint: Endpoint) -> s
         "# The exact bodies and signatures that were sent. Sent again they are replays of the same",
         "# transactions; --operator-replay makes fresh ones.",
     ]
-    for exchange in performance.exchanges:
-        lines += ["", _curl(exchange, endpoint)]
+    for exchanges in _groups(performance):
+        commands = [_curl(exchange, endpoint) for exchange in exchanges]
+        if len(commands) > 1:
+            commands = ["# at the same time", *(f"{{ {command}; }} &" for command in commands), "wait"]
+        lines += ["", *commands]
     return "\n".join(lines) + "\n"
+
+
+def _groups(performance: Performance) -> list[list[Exchange]]:
+    """Exchanges that were sent at the same time, group by group."""
+    head = {position: group.start for group in performance.scenario.groups() for position in group}
+    groups: dict[tuple[int, int], list[Exchange]] = {}
+    for number, (position, exchange) in enumerate(zip(performance.steps, performance.exchanges, strict=True)):
+        together = position in head and len([p for p, start in head.items() if start == head[position]]) > 1
+        groups.setdefault((head[position], -1) if together else (position, number), []).append(exchange)
+    return list(groups.values())
 
 
 def _curl(exchange: Exchange, endpoint: Endpoint) -> str:
