@@ -230,7 +230,7 @@ class Http307ToTrailingSlash(Gateway):
         return super().serve(method, path.removesuffix("/"), headers, body)
 
 
-@fault("http-429-when-busy", "REPLY-01")
+@fault("http-429-when-busy", "RACE-08", "REPLY-01")
 class Http429WhenBusy(Gateway):
     """More than four callbacks at once get HTTP 429."""
 

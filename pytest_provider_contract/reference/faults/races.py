@@ -130,12 +130,12 @@ class _LateTombstone(_Race):
 
 
 _RACES: dict[str, tuple[type[_Race], tuple[str, ...]]] = {
-    "overdraft-race": (_StaleFunds, ("BET-03", "SEQ-01")),
-    "lost-update-race": (_LostUpdate, ("BET-01", "WIN-01", "SEQ-01")),
-    "duplicate-bet-race": (_DuplicateBet, ("IDEM-01", "SEQ-01")),
-    "duplicate-win-race": (_DuplicateWin, ("IDEM-02", "SEQ-01")),
-    "duplicate-rollback-race": (_DuplicateRollback, ("ROLLBACK-03", "ROLLBACK-02", "SEQ-01")),
-    "late-tombstone-race": (_LateTombstone, ("ROLLBACK-05", "SEQ-01")),
+    "overdraft-race": (_StaleFunds, ("RACE-04", "RACE-05", "RACE-09", "BET-03")),
+    "lost-update-race": (_LostUpdate, ("RACE-05", "RACE-04", "RACE-06", "RACE-09", "BET-01", "WIN-01")),
+    "duplicate-bet-race": (_DuplicateBet, ("RACE-01", "RACE-09", "IDEM-01")),
+    "duplicate-win-race": (_DuplicateWin, ("RACE-02", "RACE-09", "IDEM-02")),
+    "duplicate-rollback-race": (_DuplicateRollback, ("RACE-03", "RACE-09", "ROLLBACK-03", "ROLLBACK-02")),
+    "late-tombstone-race": (_LateTombstone, ("RACE-06", "RACE-09", "ROLLBACK-05")),
 }
 _WINDOWS = {"5ms": 0.005, "1ms": 0.001, "500us": 0.000_5, "200us": 0.000_2, "100us": 0.000_1}
 
@@ -168,7 +168,7 @@ class _Busy(LaxWallet):
         raise NotImplementedError
 
 
-@fault("http-500-when-busy", "REPLY-01")
+@fault("http-500-when-busy", "RACE-08", "REPLY-01")
 class Http500WhenBusy(Gateway):
     """Two callbacks at once: the second finds the database locked and gets HTTP 500."""
 
@@ -186,7 +186,7 @@ class Http500WhenBusy(Gateway):
             self._one.release()
 
 
-@fault("busy-bet-declined-but-debited", "BET-01", "SEQ-01")
+@fault("busy-bet-declined-but-debited", "RACE-05", "RACE-04", "RACE-01", "RACE-09", "BET-01")
 class BusyBetDeclinedButDebited(LyingWallet):
     """Bets at the same time are all debited, but all but one get UNKNOWN_ERROR."""
 
@@ -207,7 +207,7 @@ class BusyBetDeclinedButDebited(LyingWallet):
                 self._one.release()
 
 
-@fault("busy-win-dropped", "WIN-01", "WIN-05", "SEQ-01")
+@fault("busy-win-dropped", "RACE-05", "RACE-02", "RACE-09", "WIN-01", "WIN-05")
 class BusyWinDropped(_Busy):
     """A win that comes while another callback is carried out gets SUCCESS, but is dropped."""
 
@@ -219,7 +219,7 @@ class BusyWinDropped(_Busy):
         return self._success(callback, account)
 
 
-@fault("busy-rollback-dropped", "ROLLBACK-01", "SEQ-01")
+@fault("busy-rollback-dropped", "RACE-05", "RACE-03", "RACE-06", "RACE-09", "ROLLBACK-01")
 class BusyRollbackDropped(_Busy):
     """A rollback that comes while another callback is carried out gets SUCCESS, but is dropped."""
 
@@ -234,7 +234,7 @@ class BusyRollbackDropped(_Busy):
 # -- money that parts from its record -----------------------------------------------------------
 
 
-@fault("every-20th-bet-not-recorded", "IDEM-01", "SEQ-01")
+@fault("every-20th-bet-not-recorded", "IDEM-01", "WIN-01", "WIN-02", "ROLLBACK-01", "SEQ-01")
 class Every20thBetNotRecorded(LaxWallet):
     """Every twentieth bet is debited but not remembered, as by a crash between the two."""
 
@@ -247,7 +247,7 @@ class Every20thBetNotRecorded(LaxWallet):
             self._move(bet, account, -bet.stake)
 
 
-@fault("every-20th-win-not-recorded", "IDEM-02", "SEQ-01")
+@fault("every-20th-win-not-recorded", "IDEM-02", "IDEM-08", "SEQ-01")
 class Every20thWinNotRecorded(LaxWallet):
     """Every twentieth win is credited but not remembered, as by a crash between the two."""
 
@@ -278,7 +278,7 @@ class _RecordedLate(LaxWallet):
         timer.start()
 
 
-@fault("bet-recorded-100ms-late", "IDEM-01", "ROLLBACK-01", "SEQ-01")
+@fault("bet-recorded-100ms-late", "IDEM-01", "ROLLBACK-01", "WIN-01", "SEQ-01")
 class BetRecorded100msLate(_RecordedLate):
     """A bet is debited at once but remembered 100 ms later; a retry in between debits again."""
 
@@ -296,7 +296,7 @@ class WinRecorded100msLate(_RecordedLate):
         self._later(win)
 
 
-@fault("no-transaction", "IDEM-01", "BET-01", "SEQ-01")
+@fault("no-transaction", "RACE-01", "RACE-05", "RACE-06", "RACE-08", "RACE-09", "IDEM-01", "BET-01")
 class NoTransaction(LaxWallet):
     """Every statement commits by itself: there is no transaction around a callback, and no wait within it."""
 
@@ -304,7 +304,7 @@ class NoTransaction(LaxWallet):
         return nullcontext()
 
 
-@fault("bet-answered-before-commit", "BALANCE-02", "BET-01", "SEQ-01")
+@fault("bet-answered-before-commit", "BALANCE-02", "BET-01", "WIN-01", "SEQ-01")
 class BetAnsweredBeforeCommit(Wallet):
     """A bet is answered at once and committed 300 ms later."""
 

@@ -117,7 +117,7 @@ class _Forgetful(Gateway):
         store.connection.execute("DELETE FROM bets WHERE transaction_id = ?", (bet_id,))
 
 
-@fault("abandoned-bet-forgotten", "IDEM-01", "ROLLBACK-01", "SEQ-01")
+@fault("abandoned-bet-forgotten", "LOST-01", "LOST-02", "LOST-08", "IDEM-01", "ROLLBACK-01")
 class AbandonedBetForgotten(Server):
     """A bet whose client goes away before the reply stays debited but is forgotten: a retry debits again."""
 
