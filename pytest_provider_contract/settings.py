@@ -105,10 +105,10 @@ class Settings:
     directory: Path
     report: bool
     replay: Path | None
-    save: Path | None
-    recheck: Path | None
     seed: int
     certification: Certification | None = None
+    save: Path | None = None
+    recheck: Path | None = None
 
     @property
     def bundled(self) -> bool:
