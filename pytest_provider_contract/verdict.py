@@ -175,17 +175,22 @@ class Judge:
             if exchange.fault is Fault.CUT:
                 continue  # half a request can't have had an effect
             operation = self._operation(exchange)
+            if exchange.twin is not None:
+                operation = self._better(operation, exchange.twin)
+                # What the other delivery was answered is nobody's concern: the wallet may refuse a
+                # requestId that it has seen.
+                operations.append((len(self.seen) - 1, Operation(exchange.callback, None, exchange.started_s)))
             if isinstance(operation, Violation):
                 return replace(operation, rule=_of_race(operation.rule)) if len(exchanges) > 1 else operation
             operations.append((len(self.seen) - 1, operation))
-            # Only one delivery of two needs to be answered.
-            twin = exchange.twin
-            if twin is not None:
-                told = Operation(twin.callback, None, twin.started_s) if twin.reply.failure else self._operation(twin)
-                if isinstance(told, Violation):
-                    return told
-                operations.append((len(self.seen) - 1, told))
         return operations
+
+    def _better(self, one: Operation | Violation, twin: Exchange) -> Operation | Violation:
+        other = self._operation(twin)
+        succeeded = isinstance(other, Operation) and other.answer and other.answer.status is Status.SUCCESS
+        if succeeded and (isinstance(one, Violation) or one.answer is None or one.answer.status is not Status.SUCCESS):
+            return other
+        return one
 
     def _operation(self, exchange: Exchange) -> Operation | Violation:
         callback, defect = exchange.callback, exchange.defect
