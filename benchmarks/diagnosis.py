@@ -50,7 +50,7 @@ class _Findings:
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         session = next(p for p in config.pluginmanager.get_plugins() if isinstance(p, Session))
-        print("\nFOUND " + json.dumps(session.run.results.findings))
+        print("\nFOUND " + json.dumps([*session.results.findings, *session.run.results.findings]))
 
 
 def _run_one(arguments: list[str]) -> int:
@@ -118,6 +118,10 @@ def table(rows: list[Mapping[str, Any]]) -> str:
     having = [row for row in tested if row["wanted"] is not None]
     right = sum(verdict(row).startswith("right") for row in having)
     counts = Counter(verdict(row) for row in tested)
+    measured = {row["name"] for row in rows}
+    left_out = (
+        f"Not found, so not diagnosed: {len(rows) - len(tested)}. Not measured: {len(causes().keys() - measured)}."
+    )
     lines = [
         "# Diagnosis of the bundled operator's faults",
         "",
@@ -125,6 +129,7 @@ def table(rows: list[Mapping[str, Any]]) -> str:
         "",
         f"The right cause is named first for {right} of {len(having)} faults that have one"
         f" ({right / max(len(having), 1):.0%}). " + ", ".join(f"{n} {what}" for what, n in counts.most_common()) + ".",
+        left_out,
         "",
         "| fault | found by | verdict | named | should be |",
         "|---|---|---|---|---|",

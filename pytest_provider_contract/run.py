@@ -647,7 +647,7 @@ class ContractRun:
 
     def _diagnosed(self, performance: Performance, advisory: str | None = None) -> tuple[Cause, ...]:
         """Say why, from what the run has seen and, where that does not decide, from a few more scenarios."""
-        can_probe = not (_hangs(performance) or self.results.gone) and self.affords(_PROBING)
+        can_probe = not (_hangs(performance) or self.results.gone) and self.affords(_PROBING, share=0.3)
         return diagnose(
             performance,
             self.settings.profile,

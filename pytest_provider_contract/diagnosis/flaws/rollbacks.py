@@ -459,7 +459,8 @@ class TombstoneOfWholeRound(Flaw):
         """Notes the rounds of rollbacks that found no bet."""
         state = super().after(before, branch, callback, answer)
         found = before.bets.get(callback.reference_id or "")
-        if callback.kind is Kind.ROLLBACK and (found is None or found.content is None):
+        unseen = found is None or found.content is None
+        if callback.kind is Kind.ROLLBACK and unseen and answer.status is Status.SUCCESS:
             return state.with_notes(state.notes | {callback.round_id})
         return state
 
