@@ -337,6 +337,9 @@ class ContractRun:
 
     def _is_limited(self, amount: int) -> bool:
         performance = self.provider.play(scenario(BetPlan(amount), bet(), rollback()))
+        if performance.violation is not None and _hangs(performance):
+            # Nothing is gained by waiting for it once more.
+            raise self._violated(performance)
         wire = self.settings.profile.statuses[Status.BET_LIMIT].encode()
         return any(e.kind is Kind.BET and wire in e.reply.body for e in performance.exchanges)
 

@@ -159,5 +159,21 @@ def hangs_on(name: str) -> Callable[[socket.socket, int, str], bool]:
     return misbehaves
 
 
+def trickles_on(name: str) -> Callable[[socket.socket, int, str], bool]:
+    """Send the head of one kind's reply at once and its body, a good one, far too slowly."""
+
+    def misbehaves(sock: socket.socket, number: int, path: str) -> bool:  # noqa: ARG001
+        if path != f"/{name}":
+            return False
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 300\r\n\r\n{")
+        with contextlib.suppress(OSError):
+            for _ in range(298):
+                sock.sendall(b" ")
+                time.sleep(0.1)
+        return True
+
+    return misbehaves
+
+
 BOMB = gzip.compress(bytes(300_000_000))
 LATIN = "é".encode("latin-1")
