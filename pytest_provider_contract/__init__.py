@@ -1,3 +1,3 @@
 """Play a game provider against an operator's wallet and judge every answer."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
