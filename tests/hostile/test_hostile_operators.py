@@ -198,7 +198,8 @@ def test_a_redirect_to_another_host_is_never_followed(status: bytes, tmp_path: P
         behave = hostile.redirecting(f"http://127.0.0.1:{elsewhere}/bet", status)
         outcome = play(behave, tmp_path, "--operator-rules=BALANCE-01")
     withstood(outcome)
-    assert f"HTTP {status[:3].decode()}, a redirect to 'http://127.0.0.1:{elsewhere}/bet'" in outcome.output
+    assert f"HTTP {status[:3].decode()}, a redirect" in outcome.output
+    assert f"http://127.0.0.1:{elsewhere}/bet" in outcome.output
     assert followed == []
 
 
