@@ -9,7 +9,7 @@ from typing import Any
 from pytest_provider_contract.finding import labelled, render
 from pytest_provider_contract.reporting.model import ReportedFinding
 
-_NAMED_TESTS = 3
+_NAMED = 8
 
 
 def finding_text(finding: ReportedFinding, *, width: int = 100, verbose: bool = False) -> str:
@@ -22,8 +22,9 @@ def finding_text(finding: ReportedFinding, *, width: int = 100, verbose: bool = 
     """
     lines = [render(asdict(finding) | {"repeated": finding.seen}, width=width)]
     if finding.also_count:
-        rules = ", ".join(finding.rules[:8]) + (", …" if len(finding.rules) > 8 else "")  # noqa: PLR2004
-        more = f"{finding.also_count} more test{'s' * (finding.also_count > 1)} failed for this reason; broken: {rules}"
+        more = f"{finding.also_count} more test{'s' * (finding.also_count > 1)} failed for this reason"
+        if len(finding.rules) > 1:
+            more += "; broken: " + ", ".join(finding.rules[:_NAMED]) + ", …" * (len(finding.rules) > _NAMED)
         lines += labelled("also", more, width)
     if verbose and finding.evidence:
         telling = next((e for e in finding.evidence["exchanges"] if e["telling"]), None)
