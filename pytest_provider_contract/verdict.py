@@ -222,8 +222,10 @@ class Judge:
 
     def _blame_together(self, exchanges: Sequence[Exchange], found: Search) -> str:
         if len(exchanges) > 1:
-            self._mover = exchanges[0].callback.player_id
-            funds = max(s.state.balances.get(self._mover, 0) for s in self._explanations)
+            players = {exchange.callback.player_id for exchange in exchanges}
+            first = exchanges[0].callback.player_id
+            self._mover = first if len(players) == 1 else None
+            funds = max(s.state.balances.get(first, 0) for s in self._explanations)
             self._blamed = race_rule([exchange.callback for exchange in exchanges], funds)
             return self._blamed
         (exchange,) = exchanges

@@ -95,6 +95,11 @@ def played(client: type[InMemoryClient], plan: Scenario, wallet: Wallet | None =
             scenario([BetPlan(100), BetPlan(100, player=1)], *together(bet(0), bet(1))),
             "RACE-07",
         ),
+        (
+            ReadsBeforeItWrites,
+            scenario([BetPlan(100), BetPlan(100, player=1)], *together(bet(1), bet(0)), balance(1)),
+            "RACE-07",
+        ),
         (FailsWhenBusy, scenario(ONE, *together(bet(), balance())), "RACE-08"),
     ],
 )
