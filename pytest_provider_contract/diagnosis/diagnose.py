@@ -118,13 +118,14 @@ class _Inquiry:
         left = self._left(self.fitting, self.others)
         if len(_causes(left)) > 1 and self.probe is not None:
             left = self._probed(left)
-        if left:
-            return _causes(self._plainest(left))
+        steady = _causes(self._plainest(left))
+        if not all(flaw.vague for flaw in left):
+            return steady
         # The same flaws, if they need not show every time.
         unsteady = (flaw for flaw in self.pool if not flaw.steady)
         now_and_then = [flaw for flaw in unsteady if explains(flaw, self.record, occasional=True)]
         left = self._left(now_and_then, self.others, occasional=True)
-        return tuple(replace(cause, occasional=True) for cause in _causes(self._plainest(left)))
+        return (*steady, *(replace(cause, occasional=True) for cause in _causes(self._plainest(left))))
 
     def _plainest(self, left: list[Flaw]) -> list[Flaw]:
         """Those that take least for granted: few parameters, and no bet declined for reasons unknown."""

@@ -29,10 +29,12 @@ class Flaw(Ledger):
     Attributes:
         cause: What the flaw says about the operator.
         steady: Whether it can't come and go, because it is how the operator writes or reads.
+        vague: Whether it explains so much that others must be named beside it.
     """
 
     cause: ClassVar[Cause]
     steady: ClassVar[bool] = False
+    vague: ClassVar[bool] = False
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:

@@ -107,6 +107,7 @@ class BalanceIsVeryOld(BalanceAside):
     """A balance from before the history; the other callbacks tell the truth."""
 
     steady = True
+    vague = True
     older: bool = False
 
     @classmethod
