@@ -102,5 +102,6 @@ def test_a_field_of_another_type(contract_check: SuiteCheck, callback: Kind) -> 
         for field in FIELDS[callback]
         if not (field == "amount" and value == "12345") and not (field == "roundClosed" and value == "true")
     ]
-    values += [("amount", value) for value in OVERSIZED.get(callback, ())]
+    # First, because they are what a database chokes on.
+    values = [*(("amount", value) for value in OVERSIZED.get(callback, ())), *values]
     contract_check(*damaged(callback, [Damage("REPLY-03", field, value) for field, value in values]))
