@@ -391,8 +391,10 @@ class ContractRun:
             surplus = self.provider.known[index] - start
             if surplus == 0:
                 return 0
-            stake = min(surplus, most or surplus) if surplus > 0 else 1
-            prize = 0 if surplus > 0 else stake - surplus
+            # An ordinary stake on top of what is to go: a small one may be below the operator's least.
+            money = max(self.provider.known[index], 1)
+            stake = min(max(surplus, 0) + NOMINAL_STAKE, money, most or money)
+            prize = max(stake - surplus, 0)
             plan = BetPlan(stake, prize, player=index)
             if self.provider.play(scenario(plan, bet(), win())).violation is not None:
                 break

@@ -60,8 +60,8 @@ def test_rollbacks_of_a_bet(contract_check: SuiteCheck) -> None:
 def test_bets_above_the_balance(contract_check: SuiteCheck) -> None:
     if contract_check.run.stake_limited:
         contract_check.not_tested("a bet of almost all the money is out of reach")
-    # The first bet leaves ten units; any two of the others are more than that.
-    left = min(10, contract_check.run.funds().balance)
+    # The first bet leaves a thousand units; any two of the others are more than that.
+    left = min(1_000, max(contract_check.run.funds().balance // 2, 1))
     contract_check.storm(*(_overdraft(n, left) for n in WIDTHS), exact_amounts=True)
 
 
