@@ -145,7 +145,7 @@ _LEGEND = (
 # -- the table --------------------------------------------------------------------------------------
 
 
-def tell(rows: Sequence[Row]) -> str:
+def tell(rows: Sequence[Row], note: str = "") -> str:
     """The Markdown table of some rows."""
     known = variants()
     by_name: dict[str, list[Row]] = defaultdict(list)
@@ -154,7 +154,8 @@ def tell(rows: Sequence[Row]) -> str:
             by_name[row.name].append(row)
     faults = {n: by_name[n] for n, v in known.items() if v.kind == "fault" and by_name[n]}
     conforming = {n: by_name[n] for n, v in known.items() if v.kind == "conforming" and by_name[n]}
-    lines = ["# What the suite detects", "", *_summary(faults, conforming), "", "## Faults", ""]
+    lines = ["# What the suite detects", "", *_summary(faults, conforming), *([f"- {note}"] if note else []), ""]
+    lines += ["## Faults", ""]
     lines += [
         _LEGEND,
         "",
@@ -189,7 +190,13 @@ def _summary(faults: dict[str, list[Row]], conforming: dict[str, list[Row]]) -> 
         lines.append(
             f"- Time to the first failure: median {statistics.median(times):.2f} s, 95th percentile {p95:.2f} s."
         )
-    if excess := [row.steps - _shortest(found) for found in faults.values() for row in found if row.steps is not None]:
+    if excess := [
+        row.steps - _shortest(found)
+        for found in faults.values()
+        if len(found) > 1
+        for row in found
+        if row.steps is not None
+    ]:
         near = sum(steps <= 1 for steps in excess)
         lines.append(f"- {near} of {len(excess)} shrunk sequences are within one step of the shortest seen.")
     missed = [name for name, found in faults.items() if not all(row.right for row in found)]
@@ -248,19 +255,23 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time (%(default)s)")
     parser.add_argument("--without-races", action="store_true", help="leave out what only concurrency shows")
     parser.add_argument("--any-commit", action="store_true", help="take rows of other commits for measured too")
+    parser.add_argument("--table-only", action="store_true", help="measure nothing more")
+    parser.add_argument("--note", default="", help="what a reader of the table should know")
     parser.add_argument("--out", type=Path, default=HERE / "detection.jsonl", help="where rows are kept (%(default)s)")
     parser.add_argument("--table", type=Path, default=HERE / "detection.md", help="the table to write (%(default)s)")
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - set(variants())):
         parser.error(f"there is no variant {unknown[0]}")
     commit = suite_commit()
-    known = [row for row in read(options.out) if options.any_commit or row.commit == commit]
-    done = {row.key[:3] for row in known}
+    # Of several rows about the same, the latest counts.
+    latest = {row.key[:3]: row for row in read(options.out) if options.any_commit or row.commit == commit}
+    known, done = list(latest.values()), set(latest)
     wanted = [
         (variant, seed, effort_of(variant, options.effort), commit)
         for seed in range(1, max(options.seeds, options.runs) + 1)
         for variant in variants().values()
-        if (not options.names or variant.name in options.names)
+        if not options.table_only
+        and (not options.names or variant.name in options.names)
         and options.kind in (None, variant.kind)
         and seed <= (options.seeds if variant.kind == "fault" else options.runs)
         and not (options.without_races and variant.part.__module__.endswith(".races"))
@@ -273,7 +284,7 @@ def main() -> int:
             out.write(json.dumps(asdict(row)) + "\n")
             out.flush()
             print(_progress(row), flush=True)
-    options.table.write_text(tell(known), encoding="utf-8")
+    options.table.write_text(tell(known, options.note), encoding="utf-8")
     wrong = sorted({row.name for row in known if not row.right})
     print(f"{sum(row.right for row in known)} of {len(known)} right; wrong: {', '.join(wrong) or 'none'}")
     return int(bool(wrong))
