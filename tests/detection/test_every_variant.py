@@ -62,8 +62,8 @@ def contract(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_a_fault_is_found_by_a_rule_it_declares(name: str, contract: Run, pytester: pytest.Pytester) -> None:
     declared = FAULTS[name].rules
     strict = ["--operator-strict"] if RULES[declared[0]].level == "SHOULD" else []
-    # What holds for every reply is put to the test in every chapter.
-    rules = DIRECTED if declared[0].startswith("REPLY") else ",".join(declared)
+    # What holds for every reply, or at the same time, is put to the test all over the suite.
+    rules = DIRECTED if declared[0].startswith(("REPLY", "RACE")) else ",".join(declared)
     done = contract(name, rules, "-x", *strict)
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     found = re.findall(r"^(?:FAILED: )?([A-Z]+-\d\d) (?:MUST|SHOULD)  ", done.stdout.str(), re.MULTILINE)
