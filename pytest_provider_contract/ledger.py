@@ -428,6 +428,9 @@ class Ledger:
             void = replace(bet, fate=Fate.VOID, reported=UNTOLD, refund_reported=told_now)
             yield _still(state.with_bet(reference, void), rollback, OK, "ROLLBACK-07")
             yield _still(state, rollback, ERRORS, "ROLLBACK-07")
+            if _credited_wins(state, reference, rollback.player_id):
+                # A wallet that forgets what it declined takes the bet for one settled before it came.
+                yield _still(state, rollback, OK, "ROLLBACK-07")
         else:
             yield _still(state, rollback, ANY, "ROLLBACK-11")
             yield from self._settled_rollback(state, rollback, bet)

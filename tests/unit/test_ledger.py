@@ -175,6 +175,12 @@ class TestNoFalseAlarm:
                 id="a forgotten declined bet, rolled back by another player",
             ),
             pytest.param(
+                Habits(early_win_settles=True, remembers_declined=False, settled_rollback="succeed", late_bet=OK),
+                (BetPlan(0, of_balance=True),),
+                (bet(0, conflict="amount"), win(0, closed=False), rollback(0, closed=False), bet(0)),
+                id="a forgotten declined bet, settled by its win before it comes again",
+            ),
+            pytest.param(
                 Habits(early_win="refuse", remembers_refused_wins=True),
                 (BetPlan(5, 3),),
                 (win(0, closed=False), bet(0), win(0, conflict="amount"), win(0)),
