@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, balance, bet, rollback, scenario, win
 from pytest_provider_contract.session import SuiteCheck
 
 # How many other bets lie in between: as many as the operator is quick enough for.
@@ -27,6 +27,19 @@ def test_a_win_replayed(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(1000, 700), bet(), win(), win(), balance(), win()),
         scenario([BetPlan(1000, 700), BetPlan(60, 9)], bet(0), bet(1), win(0), win(1), win(0, focus=True), win(1)),
+    )
+
+
+@rule("IDEM-01", "IDEM-02")
+def test_a_replay_of_another_session(contract_check: SuiteCheck) -> None:
+    # A wallet may refuse a session that it does not know. Money it may move in neither case.
+    def elsewhere(rule: str) -> Damage:
+        return Damage(rule, "clientSessionId", '"session-that-is-another"')
+
+    contract_check(
+        scenario(BetPlan(830), bet(), bet(damage=elsewhere("IDEM-01")), balance(), rollback(), balance()),
+        scenario(BetPlan(830, 410), bet(), win(), win(damage=elsewhere("IDEM-02")), balance()),
+        scenario(BetPlan(830), bet(), rollback(), rollback(0, 1, damage=elsewhere("ROLLBACK-03")), balance()),
     )
 
 

@@ -75,6 +75,8 @@ def test_a_settled_bet(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(400, 150), bet(), win(), refused, balance(), rollback(0, 1), balance(), rule="ROLLBACK-11"),
         scenario(BetPlan(400, 0), bet(), win(), refused, rollback(0, 1), rule="ROLLBACK-11"),
+        # A replay of the bet does not open it again.
+        scenario(BetPlan(400, 150), bet(), win(), bet(), refused, balance(), rule="ROLLBACK-11"),
     )
 
 

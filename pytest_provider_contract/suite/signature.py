@@ -103,3 +103,15 @@ def test_a_forged_callback_leaves_no_trace(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(377, 50), bet(), win(forgery=other), win(focus=True), rule="SIG-08", via="WIN-01"),
         scenario(BetPlan(377), bet(), rollback(forgery=absent), rollback(focus=True), rule="SIG-08", via="ROLLBACK-01"),
     )
+
+
+@rule("SIG-03")
+def test_a_forged_replay(contract_check: SuiteCheck) -> None:
+    """What is done already is not told to anybody either: known ids are no proof of who asks."""
+    other, absent = Forgery.OTHER_KEY, Forgery.ABSENT
+    contract_check(
+        scenario(BetPlan(377), bet(), bet(forgery=other), bet(forgery=absent), rollback()),
+        scenario(BetPlan(377, 50), bet(), win(), win(forgery=other), win(forgery=absent), balance()),
+        scenario(BetPlan(377), bet(), rollback(), rollback(forgery=other), rollback(0, 1, forgery=absent), balance()),
+        scenario(BetPlan(377, 50), bet(), win(), bet(forgery=other), bet(forgery=absent), balance()),
+    )

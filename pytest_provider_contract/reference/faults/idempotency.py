@@ -43,6 +43,28 @@ class BetDedupedOnTimestampToo(LaxWallet):
         return super()._find_bet(bet) if known else None
 
 
+@fault("bet-deduped-per-session", "IDEM-01")
+class BetDedupedPerSession(LaxWallet):
+    """A bet is recognised by its transactionId and its session, so a retry in a new session is a new bet."""
+
+    _seen: ClassVar[set[tuple[str, str]]] = set()
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        identity = (bet.transaction_id, bet.session_id)
+        known = identity in self._seen
+        self._seen.add(identity)
+        return super()._find_bet(bet) if known else None
+
+
+@fault("bet-replay-reopens-settled-bet", "ROLLBACK-09", "ROLLBACK-11")
+class BetReplayReopensSettledBet(LaxWallet):
+    """A replayed bet is written over the settled one as open, so that a rollback refunds what has won."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        super()._repeated_bet(bet, record, account)
+        self._store.mark(bet.transaction_id, OPEN)
+
+
 @fault("bet-deduped-on-round", "BET-07", "WIN-03", "ORDER-03", "SEQ-01")
 class BetDedupedOnRound(LaxWallet):
     """A bet is recognised by its round, so a second bet of the round is taken for a retry."""
@@ -81,6 +103,23 @@ class WinDedupedOnRequestId(LaxWallet):
 
     def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
         if super()._find_win(win) is None:
+            super()._check_won_bet(win, record)
+
+
+@fault("win-deduped-per-session", "IDEM-02")
+class WinDedupedPerSession(LaxWallet):
+    """A win is recognised by its transactionId and its session, so a retry in a new session is paid again."""
+
+    _seen: ClassVar[set[tuple[str, str]]] = set()
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        identity = (win.transaction_id, win.session_id)
+        known = identity in self._seen
+        self._seen.add(identity)
+        return super()._find_win(win) if known else None
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if record is None or record.state != SETTLED:
             super()._check_won_bet(win, record)
 
 

@@ -152,6 +152,24 @@ class SignatureVerifiedOncePerRequestId(Verifier):
         return request_id in self._trusted
 
 
+@fault("known-transaction-trusted", "SIG-03")
+class KnownTransactionTrusted(Gateway):
+    """A transaction that came with a good signature once is trusted, so that its replay needs none."""
+
+    _trusted: ClassVar[set[tuple[str, str]]] = set()
+
+    def _is_authentic(self, request: Request) -> bool:
+        authentic = super()._is_authentic(request)
+        if request.name == "balance":
+            return authentic
+        with suppress(MalformedError):
+            transaction = (request.name, str(decode(request.body).get("transactionId")))
+            if authentic:
+                self._trusted.add(transaction)
+            return transaction in self._trusted
+        return authentic
+
+
 class _OtherSchemeToo(Verifier):
     """Accepts another scheme next to the right one."""
 
