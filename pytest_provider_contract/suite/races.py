@@ -62,11 +62,15 @@ def test_bets_above_the_balance(contract_check: SuiteCheck) -> None:
         contract_check.not_tested("a bet of almost all the money is out of reach")
     # The first bet leaves a thousand units; any two of the others are more than that.
     left = min(1_000, max(contract_check.run.funds().balance // 2, 1))
-    contract_check.storm(*(_overdraft(n, left) for n in WIDTHS), exact_amounts=True)
+    # In rounds of their own too: a lock per round keeps apart only the bets of one.
+    contract_check.storm(*(_overdraft(n, left, apart) for n in WIDTHS for apart in (1, 0)), exact_amounts=True)
 
 
-def _overdraft(n: int, left: int) -> Scenario:
-    plans = [BetPlan(-left, of_balance=True), *[BetPlan(left // 2 + 1, round=1)] * n]
+def _overdraft(n: int, left: int, apart: int) -> Scenario:
+    plans = [
+        BetPlan(-left, of_balance=True),
+        *(BetPlan(left // 2 + 1, round=1 + i * apart) for i in range(n)),
+    ]
     later = [rollback(i) for i in range(n + 1)]
     return scenario(plans, bet(0), *at_once(*(bet(i + 1) for i in range(n))), balance(), *later, rule="RACE-04")
 

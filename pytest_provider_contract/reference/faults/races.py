@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
@@ -142,6 +143,21 @@ _WINDOWS = {"5ms": 0.005, "1ms": 0.001, "500us": 0.000_5, "200us": 0.000_2, "100
 for (_name, (_race, _rules)), (_label, _seconds) in itertools.product(_RACES.items(), _WINDOWS.items()):
     _sentence = str(_race.__doc__).format(window=_label.replace("us", " µs").replace("ms", " ms"))
     fault(f"{_name}-{_label}", *_rules)(type(_race.__name__, (_race,), {"window": _seconds, "__doc__": _sentence}))
+
+
+@fault("overdraft-across-rounds", "RACE-04", "RACE-05", "RACE-09", "BET-03")
+class OverdraftAcrossRounds(_StaleFunds):
+    """Bets wait for those of their own round, so bets of two rounds spend the same money."""
+
+    window = 0.005
+    _rounds: ClassVar[defaultdict[str, threading.Lock]] = defaultdict(threading.Lock)
+
+    def answer(self, callback: Callback) -> Reply:
+        """Carries the callback out, a bet after the others of its round."""
+        if not isinstance(callback, Bet):
+            return super().answer(callback)
+        with self._rounds[callback.round_id]:
+            return super().answer(callback)
 
 
 # -- contention ---------------------------------------------------------------------------------
