@@ -116,6 +116,12 @@ def address(url: str) -> str:
     return place + path + (f"?{MASK}" if parts.query else "") + (f"#{MASK}" if parts.fragment else "")
 
 
+def typed(url: str) -> str:
+    """A URL that can't be parsed, as it was typed, without what stands before ``@`` and after ``?`` or ``#``."""
+    place = re.split(r"[?#]", url)[0]
+    return place if "@" not in place else MASK + place[place.rindex("@") :]
+
+
 def shown_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """Header names and values with all but the harmless values masked; at most thirty."""
     found = []

@@ -13,7 +13,7 @@ import pytest
 from pytest_provider_contract.dsse import CertificationKey, load_certification_key
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.profile import Profile, ProfileError, load_profile
-from pytest_provider_contract.redaction import address
+from pytest_provider_contract.redaction import typed
 from pytest_provider_contract.rules import Need, select
 from pytest_provider_contract.signing import SigningKey, SigningKeyError, key_in, load_key
 from pytest_provider_contract.transport import Endpoint
@@ -266,7 +266,7 @@ def endpoint_of(url: str) -> Endpoint:
         return Endpoint.parse(url)
     except ValueError as error:
         raise pytest.UsageError(
-            f"--operator-url={address(url)}: {error}, or reference for the bundled operator"
+            f"--operator-url={typed(url)}: {error}, or reference for the bundled operator"
         ) from None
 
 

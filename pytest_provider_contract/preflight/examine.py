@@ -100,6 +100,8 @@ class _Look:
         yield good("PREFLIGHT-07", str(first))
         if not self.target.players:
             return
+        if first.exchange.reply.failure is not None:
+            return  # the suite says what is wrong with the form of a reply
         if not first.succeeds:
             yield from refusals.explain(self.prober, first, self.player, self.target.key)
             return

@@ -24,6 +24,7 @@ from pytest_provider_contract.transport import Endpoint, Failure, Reply
 
 _OF_THE_CONTRACT = frozenset({"status", "requestId", "clientPlayerId", "balance"})
 _REFUSALS = frozenset({PageKind.BLOCKED, PageKind.CREDENTIALS, PageKind.VALIDATION})
+_LONGEST_VALUE = 400
 _MOST_VALUES = 50
 _IMPATIENT_S = 2.0
 _YES = frozenset({"success", "ok"})
@@ -87,14 +88,17 @@ class Heard:
 
     @property
     def words(self) -> str:
-        """What the wallet says in its reply, one value a line, but for what it echoes."""
+        """What the wallet says in its reply, one value a line, but for what it echoes.
+
+        As it came, to be searched; never to be shown.
+        """
         sent = set(self.exchange.callback.fields().values())
         said: list[str] = []
         left: list[object] = [self.document]
         while left and len(said) < _MOST_VALUES:
             value = left.pop(0)
             if isinstance(value, str):
-                said += [printable(value)] if value not in sent else []
+                said += [value[:_LONGEST_VALUE]] if value not in sent else []
             elif isinstance(value, dict | list):
                 left += value.values() if isinstance(value, dict) else value
         return "\n".join(said)
