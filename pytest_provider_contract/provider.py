@@ -389,6 +389,8 @@ class _Play:
         ]
         if wanted[0].startswith(_OF_WHOLE_HISTORIES):
             met = {judge.statuses.get(i) for i in focused}
+            if wanted[0].startswith("LOST") and Status.DUPLICATE in met:
+                return True  # the retry of a bet that has happened, in one of the two ways to say so
             return Status.SUCCESS in met and (wanted[0] != "RACE-04" or Status.INSUFFICIENT_BALANCE in met)
         return not {judge.step_rules[i] for i in focused}.isdisjoint(wanted)
 
@@ -471,7 +473,18 @@ def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Enve
     if damage.field is None:
         return replace(envelope, raw=_spoiled(damage, client.encode(callback))), Defect(damage.rule, "unreadable")
     defect = Defect(damage.rule, "field", damage.field, damage.json)
-    return replace(envelope, changes={damage.field: damage.json}), defect
+    return replace(envelope, changes={damage.field: _unused(damage, callback)}), defect
+
+
+def _unused(damage: Damage, callback: Callback) -> str | None:
+    """What a damaged field holds; a text in place of a requestId is new in every request, as every requestId is.
+
+    A wallet may answer a known requestId with the reply it has stored.
+    """
+    text = damage.json
+    if damage.field == "requestId" and text is not None and text.startswith('"') and text != '""':
+        return f'{text[:-1]}-{callback.request_id}"'
+    return text
 
 
 def _rolled_back(callback: Callback) -> Callback:

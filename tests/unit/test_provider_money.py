@@ -8,7 +8,7 @@ from honest_wallets import OK, Answered, Habits, InMemoryClient, Wallet, provide
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.client import ORDINARY, Envelope, OperatorGoneError
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange
-from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, bet, rollback, win
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.transport import Fault
@@ -40,6 +40,15 @@ def test_no_bet_stays_open(habits: Habits, steps: tuple[Step, ...]) -> None:
     wallet = Wallet(habits, {"alice": 100, "bob": 80})
     assert provider_of(wallet).play(Scenario(PLANS, steps)).violation is None
     assert wallet.money == {"alice": 100, "bob": 80}
+
+
+@pytest.mark.parametrize("status", [OK, Status.DUPLICATE])
+def test_the_retry_of_a_bet_that_has_happened_tests_the_rule(status: Status) -> None:
+    wallet = Wallet(Habits(bet_replay=status), {"alice": 100})
+    plan = Scenario((BetPlan(10),), (bet(fault=Fault.REPLY_LOST), bet(focus=True)), rule="LOST-01")
+    performance = provider_of(wallet).play(plan)
+    assert performance.violation is None
+    assert performance.tested
 
 
 def test_a_settled_bet_is_not_rolled_back() -> None:
