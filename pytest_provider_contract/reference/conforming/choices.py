@@ -161,6 +161,23 @@ class EarlyWinCredited(Wallet):
         super()._rollback_of_unknown(rollback, account)
 
 
+@conforming("early-win-closes-round")
+class EarlyWinClosesRound(EarlyWinCredited):
+    """A win that comes before its bet is credited, and may close the round: the bet is declined then."""
+
+    _closed: ClassVar[set[str]] = set()
+
+    def _carry_out(self, callback: Callback, account: Account) -> None:
+        super()._carry_out(callback, account)
+        if isinstance(callback, Win) and callback.round_closed:
+            self._closed.add(callback.round_id)
+
+    def _check_bet(self, bet: Bet, account: Account) -> None:
+        super()._check_bet(bet, account)
+        if bet.round_id in self._closed:
+            raise DeclinedError(UNKNOWN)
+
+
 @conforming("win-of-rolled-back-bet-credited")
 class WinOfRolledBackBetCredited(Wallet):
     """The win of a bet that was rolled back is credited once; the bet stays rolled back."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import threading
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from pytest_provider_contract.reference.gateway import Gateway, Request, Response
-from pytest_provider_contract.reference.messages import SUCCESS, UNKNOWN, Callback, MalformedError, Reply, decode
+from pytest_provider_contract.reference.messages import SUCCESS, UNKNOWN, Callback, MalformedError, Reply, decode, echo
 from pytest_provider_contract.reference.variants import conforming
 from pytest_provider_contract.reference.wallet import Wallet
 
@@ -59,6 +60,26 @@ class BalanceReadAfterTransaction(Wallet):
         reply = super().answer(callback)
         account = self._store.account(callback.player_id)
         return reply if account is None else replace(reply, balance=account.balance)
+
+
+@conforming("replies-kept-by-request-id")
+class RepliesKeptByRequestId(Gateway):
+    """An authentic request with a requestId that was there before gets the reply of then, whatever it asks for."""
+
+    _kept: ClassVar[dict[str, Reply]] = {}
+    _one_at_a_time: ClassVar = threading.Lock()
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            request_id, _ = echo(decode(request.body))
+        except MalformedError:
+            request_id = ""
+        if not request_id or not self._is_authentic(request):
+            return super()._answer(request)
+        with self._one_at_a_time:
+            if request_id not in self._kept:
+                self._kept[request_id] = super()._answer(request)
+            return self._kept[request_id]
 
 
 @conforming("pretty-replies")
