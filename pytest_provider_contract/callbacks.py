@@ -117,6 +117,7 @@ class Spelling(StrEnum):
     NON_ASCII = "non-ascii"
     NEWLINE = "newline"
     EXTRA_FIELD = "extra-field"
+    META = "with-meta"
 
 
 def new_id() -> str:
@@ -164,6 +165,9 @@ def _spelled(fields: Mapping[str, object], spelling: Spelling) -> bytes:
             return _dumps(fields) + b"\r\n"
         case Spelling.EXTRA_FIELD:
             return _dumps({**fields, "providerNote": {"unknown": [1, None, "x"]}})
+        case Spelling.META:
+            # Optional on a bet, and some games send it with every one; elsewhere it is one more unknown field.
+            return _dumps({**fields, "meta": {"betType": "straight", "selection": ["red", "17"]}})
 
 
 def _dumps(value: object) -> bytes:

@@ -27,7 +27,11 @@ def test_a_bet_debits_its_amount(contract_check: SuiteCheck) -> None:
 def test_all_the_money(contract_check: SuiteCheck) -> None:
     if contract_check.run.stake_limited:
         contract_check.not_tested("the largest stake is below the player's balance")
-    contract_check(scenario(BetPlan(0, of_balance=True), bet(), balance(), rollback()))
+    contract_check(
+        scenario(BetPlan(0, of_balance=True), bet(), balance(), rollback()),
+        # Who has nothing left can win all the same.
+        scenario([BetPlan(90, 70), BetPlan(0, of_balance=True)], bet(0), bet(1), win(0), rollback(1), balance()),
+    )
 
 
 @rule("BET-03")

@@ -59,3 +59,10 @@ def test_another_players_bet(contract_check: SuiteCheck) -> None:
         ),
         scenario(BetPlan(600, player=1), bet(), rollback(0, 5, player=0), balance(0), balance(1), rollback()),
     )
+
+
+@rule("PLAYER-01")
+def test_a_win_for_another_players_bet(contract_check: SuiteCheck) -> None:
+    # Credited to the player it names, or refused: what becomes of the bet afterwards nobody says.
+    stray = win(player=1, focus=True)
+    contract_check(scenario(BetPlan(600, 250), bet(), stray, balance(0), balance(1), rule="PLAYER-01"))

@@ -45,6 +45,16 @@ class BetCostsNothing(Wallet):
         self._store.add_bet(bet)
 
 
+@fault("win-refused-at-balance-0", "BET-02", "WIN-01")
+class WinRefusedAtBalance0(Wallet):
+    """A win is refused while the player has no money, as if the account were closed."""
+
+    def _check_win(self, win: Win, account: Account) -> None:
+        super()._check_win(win, account)
+        if account.balance == 0:
+            raise DeclinedError(UNKNOWN)
+
+
 @fault("every-tenth-bet-costs-nothing", "BET-01", "SEQ-01")
 class EveryTenthBetCostsNothing(Wallet):
     """Every tenth bet gets SUCCESS but is not debited."""

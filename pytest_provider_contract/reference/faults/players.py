@@ -71,6 +71,18 @@ class WinCreditedToRoundsFirstPlayer(LaxWallet):
         super()._pay(win, first or account)
 
 
+@fault("win-credited-to-whoever-bet", "PLAYER-01", "ORDER-01", "WIN-05")
+class WinCreditedToWhoeverBet(LaxWallet):
+    """A win is credited to the player of the bet it names, not to the player it is for."""
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        super()._check_won_bet(replace(win, player_id=record.player_id) if record else win, record)
+
+    def _pay(self, win: Win, account: Account) -> None:
+        record = self._store.bet(win.bet_id)
+        super()._pay(win, (self._store.account(record.player_id) if record else None) or account)
+
+
 @fault("rollback-refunds-rounds-first-player", "PLAYER-01", "SEQ-02")
 class RollbackRefundsRoundsFirstPlayer(LaxWallet):
     """A refund goes to the player who bet first in the round, which may be another's."""

@@ -19,7 +19,16 @@ from typing import Any, ClassVar
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.faults.lax import LaxStore, LaxWallet, LyingWallet
 from pytest_provider_contract.reference.gateway import Gateway, Request, Response
-from pytest_provider_contract.reference.messages import Balance, Bet, Callback, Reply, Rollback, Win
+from pytest_provider_contract.reference.messages import (
+    Balance,
+    Bet,
+    Callback,
+    MalformedError,
+    Reply,
+    Rollback,
+    Win,
+    decode,
+)
 from pytest_provider_contract.reference.store import BetRecord, WinRecord
 from pytest_provider_contract.reference.variants import fault
 from pytest_provider_contract.reference.wallet import Wallet
@@ -200,6 +209,38 @@ class Http500WhenBusy(Gateway):
             return super().respond(request)
         finally:
             self._one.release()
+
+
+@fault("http-500-on-second-tombstone", "RACE-03", "RACE-06", "RACE-08", "RACE-09", "REPLY-01")
+class Http500OnSecondTombstone(Gateway):
+    """Two rollbacks of a bet that never came insert one tombstone at once: the second gets HTTP 500."""
+
+    _bets: ClassVar[set[str]] = set()
+    _being_dug: ClassVar[set[str]] = set()
+
+    def respond(self, request: Request) -> Response:
+        """Answers, if no other rollback of the same unknown bet is being answered."""
+        bet_id = _field(request, "referenceTransactionId")
+        if request.name == "bet":
+            self._bets.add(_field(request, "transactionId"))
+        if request.name != "rollback" or bet_id in self._bets:
+            return super().respond(request)
+        if bet_id in self._being_dug:
+            body = b"duplicate key value violates unique constraint"
+            return Response(500, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))], body)
+        self._being_dug.add(bet_id)
+        try:
+            time.sleep(0.002)
+            return super().respond(request)
+        finally:
+            self._being_dug.discard(bet_id)
+
+
+def _field(request: Request, name: str) -> str:
+    try:
+        return str(decode(request.body).get(name))
+    except MalformedError:
+        return ""
 
 
 @fault("busy-bet-declined-but-debited", "RACE-05", "RACE-04", "RACE-01", "RACE-09", "BET-01")

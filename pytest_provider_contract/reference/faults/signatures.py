@@ -287,6 +287,17 @@ class UnknownFieldRefused(Reader):
         return super().read(name, fields)
 
 
+@fault("bet-with-meta-refused", "SIG-06")
+class BetWithMetaRefused(Reader):
+    """A bet that says in meta what was bet on is refused: an object is no value of a column."""
+
+    def read(self, name: str, fields: Any) -> Callback:
+        """The callback, if it is no bet with an object in it."""
+        if name == "bet" and isinstance(fields.get("meta"), dict):
+            raise MalformedError("meta is no text")
+        return super().read(name, fields)
+
+
 # -- the header, and the order of things --------------------------------------------------------
 
 
