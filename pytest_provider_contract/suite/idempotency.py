@@ -86,10 +86,20 @@ def test_a_replay_after_many_others(contract_check: SuiteCheck) -> None:
 
 
 def remembered(others: int, between: list[Step]) -> Scenario:
-    """A settled and a refunded bet and one rolled back before it comes, other business, then all of them again."""
+    """A settled and a refunded bet and one rolled back before it comes, other business, then all of them again.
+
+    Two bets are left open meanwhile: a stuck round is settled long after its bet.
+    """
     late = others + 2
+    to_win, to_refund = late + 1, late + 2
     return scenario(
-        [BetPlan(100, 90), BetPlan(80), *(BetPlan(1, 1) for _ in range(others)), BetPlan(70)],
+        [
+            *(BetPlan(100, 90), BetPlan(80)),
+            *(BetPlan(1, 1) for _ in range(others)),
+            *(BetPlan(70), BetPlan(60, 50, round=1), BetPlan(40, round=2)),
+        ],
+        bet(to_win),
+        bet(to_refund),
         bet(0),
         win(0),
         bet(1),
@@ -99,6 +109,8 @@ def remembered(others: int, between: list[Step]) -> Scenario:
         # A bet is no replay: that it costs nothing, or can be rolled back, is not this rule's matter.
         bet(late),
         rollback(late, 1),
+        win(to_win),
+        rollback(to_refund),
         win(0, focus=True),
         bet(0),
         rollback(1, 1),

@@ -165,6 +165,16 @@ class OnlyLastBetRemembered(_BetsForgotten):
     kept = 1
 
 
+@fault("only-100-bets-can-be-settled", "WIN-01", "IDEM-08")
+class Only100BetsCanBeSettled(LaxWallet):
+    """Open bets are kept for a hundred bets: the win of an older one is refused, so its round is stuck."""
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        super()._check_won_bet(win, record)
+        if self._store.age("bets", win.bet_id) >= 100:  # noqa: PLR2004
+            raise DeclinedError(UNKNOWN)
+
+
 @fault("only-50-bets-remembered", "IDEM-08", "IDEM-09")
 class Only50BetsRemembered(_BetsForgotten):
     """Only the last 50 bets are remembered: a retry of an earlier one debits again."""
