@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import h11
 
@@ -104,21 +105,12 @@ class Connection:
 
     def _open(self, deadline: float) -> Reply | None:
         self._rested = False
-        try:
-            plain = socket.create_connection((self._endpoint.host, self._endpoint.port), timeout=remaining(deadline))
-        except ConnectionRefusedError:
-            return Reply(None, failure=Failure.REFUSED, detail=self._endpoint.authority)
-        except (OSError, UnicodeError) as error:
-            return Reply(None, failure=Failure.UNREACHABLE, detail=f"{self._endpoint.authority}: {error}")
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket = plain
-        if self._endpoint.scheme == "https":
-            try:
-                plain.settimeout(remaining(deadline))
-                self._socket = _tls().wrap_socket(plain, server_hostname=self._endpoint.host)
-            except (OSError, ValueError) as error:
-                self.close()
-                return Reply(None, failure=Failure.TLS, detail=str(error))
+        opened = connect(self._endpoint, deadline)
+        if not isinstance(opened, Reply) and self._endpoint.scheme == "https":
+            opened = secure(opened, self._endpoint, deadline, ("http/1.1",))
+        if isinstance(opened, Reply):
+            return opened
+        self._socket = opened
         self._protocol = _protocol()
         return None
 
@@ -173,13 +165,33 @@ def is_readable(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-_context: ssl.SSLContext | None = None
+def connect(endpoint: Endpoint, deadline: float) -> socket.socket | Reply:
+    """A new connection to an endpoint, without TLS; or the failure to open one."""
+    try:
+        plain = socket.create_connection((endpoint.host, endpoint.port), timeout=remaining(deadline))
+    except ConnectionRefusedError:
+        return Reply(None, failure=Failure.REFUSED, detail=endpoint.authority)
+    except (OSError, UnicodeError) as error:
+        return Reply(None, failure=Failure.UNREACHABLE, detail=f"{endpoint.authority}: {error}")
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return plain
 
 
-def _tls() -> ssl.SSLContext:
+def secure(
+    plain: socket.socket, endpoint: Endpoint, deadline: float, protocols: tuple[str, ...]
+) -> ssl.SSLSocket | Reply:
+    """TLS on a new connection, offering protocols (ALPN); or the failure, with the connection closed."""
+    try:
+        plain.settimeout(remaining(deadline))
+        return _tls(protocols).wrap_socket(plain, server_hostname=endpoint.host)
+    except (OSError, ValueError) as error:
+        plain.close()
+        return Reply(None, failure=Failure.TLS, detail=str(error))
+
+
+@cache
+def _tls(protocols: tuple[str, ...]) -> ssl.SSLContext:
     # Loading the system's authorities takes tens of milliseconds: once is enough.
-    global _context  # noqa: PLW0603
-    if _context is None:
-        _context = ssl.create_default_context()
-        _context.set_alpn_protocols(["http/1.1"])
-    return _context
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(protocols)
+    return context

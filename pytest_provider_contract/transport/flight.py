@@ -121,13 +121,15 @@ class Flight:
         if self.problem is not None or self.reply is not None or not is_readable(self._socket):
             return True
         data = self._read()
+        if data is None:
+            # TLS had something to say to itself, such as the tickets of a new session.
+            return True
         if not data and not self._reader.begun:
             self.connection.close()
             self.problem = Reply(None, failure=Failure.CLOSED, detail="before the request was sent")
             return False
-        if data is not None:
-            self._early = True
-            self._take(data, time.monotonic())
+        self._early = True
+        self._take(data, time.monotonic())
         return True
 
     # -- under way --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""An operator's connections: one for callbacks in turn, more for those sent together."""
+"""An operator's connections: one for callbacks in turn, more (or one of HTTP/2) for those sent together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import replace
 from pytest_provider_contract.transport.connection import Connection
 from pytest_provider_contract.transport.endpoint import Endpoint
 from pytest_provider_contract.transport.flight import Flight, fly
+from pytest_provider_contract.transport.http2 import Multiplex
 from pytest_provider_contract.transport.request import Fault, Request, Timed
 
 # A further connection that takes longer is not waited for: some operators accept only a few.
@@ -31,6 +32,7 @@ class Pool:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._connections = [Connection(endpoint)]
+        self._multiplex = Multiplex(endpoint)
         self._capacity: int | None = None
         self._is_crowded = False
         self._forgiven = 0
@@ -39,6 +41,7 @@ class Pool:
         """Close all connections."""
         for connection in self._connections:
             connection.close()
+        self._multiplex.close()
 
     def exchange(self, request: Request) -> Timed:
         """Send one request and wait for its reply; the deadline includes connecting."""
@@ -54,6 +57,13 @@ class Pool:
 
     def send_together(self, requests: Sequence[Request]) -> list[Timed]:
         """Send requests at the same time; a `Timed` for each, in their order."""
+        # What goes wrong on purpose goes wrong with one connection each.
+        is_plain = len(requests) > 1 and all(request.fault is None for request in requests)
+        landed = self._multiplex.send_together(requests) if is_plain else []
+        return landed + self._send_side_by_side(requests[len(landed) :])
+
+    def _send_side_by_side(self, requests: Sequence[Request]) -> list[Timed]:
+        """Over HTTP/1.1, on a connection each."""
         landed: dict[int, list[Flight]] = defaultdict(list)
         waiting = [
             (number, request)
