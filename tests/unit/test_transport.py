@@ -380,7 +380,7 @@ class TestTls:
         self, self_signed: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         trusting = ssl.create_default_context(cafile=str(self_signed))
-        monkeypatch.setattr("pytest_provider_contract.transport.connection._context", trusting)
+        monkeypatch.setattr("pytest_provider_contract.transport.connection._tls", lambda _protocols: trusting)
         numbers: list[int] = []
 
         def behave(sock: socket.socket, number: int) -> None:
