@@ -63,6 +63,10 @@ def test_a_bet_replayed_after_its_rollback(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(640), bet(), rollback(), bet(), balance(), rollback(0, 1), balance()),
         scenario(BetPlan(640), bet(), rollback(closed=False), bet(), rollback(), bet()),
+        # Declined, rolled back, and affordable when it comes again.
+        scenario(
+            [BetPlan(50), BetPlan(1, of_balance=True)], bet(0), bet(1), rollback(1), rollback(0), bet(1), balance()
+        ),
     )
 
 
