@@ -47,6 +47,7 @@ class Performance:
         balances: Minor units per player index, as last known.
         tested: Whether the scenario's own rule was put to the test.
         declined: How many bets that could be paid were declined without a reason being given.
+        limited: How many bets were declined by a limit of the operator's own.
         ledger: The money rules it was judged by; None when no balance could be read.
         opening: What the wallet held before the first step, likewise.
         states: What the wallet may hold at the end; empty after a violation.
@@ -65,6 +66,7 @@ class Performance:
     balances: dict[int, int]
     tested: bool = True
     declined: int = 0
+    limited: int = 0
     ledger: Ledger | None = None
     opening: State | None = None
     states: tuple[State, ...] = ()
@@ -355,6 +357,7 @@ class _Play:
             balances,
             tested,
             judge.declined if judge else 0,
+            judge.limited if judge else 0,
             judge.ledger if judge else None,
             judge.state if judge else None,
             tuple(judge.states) if judge and violation is None else (),

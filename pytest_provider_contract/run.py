@@ -440,7 +440,7 @@ class ContractRun:
         self._before = fitted
         self.results.take(performance)
         self.memory.keep(performance, self.client.recorder.sent)
-        if plan.rule is not None and performance.declined and not performance.tested:
+        if plan.rule is not None and _is_declined(performance):
             performance = self._insisted(performance)
         if self.settings.strict and (broken := sorted(performance.advisory)):
             raise self._violated(performance, broken[0])
@@ -555,7 +555,8 @@ class ContractRun:
         """Play a scenario again whose rule could not be tested because a bet was declined.
 
         An operator may decline a bet now and then; declining the same kind of bet every time
-        is how wallets fail that refuse large amounts, or a second bet in a round.
+        is how wallets fail that refuse large amounts, or a second bet in a round. A limit that
+        it names is its own affair.
 
         Raises:
             ContractViolation: Its bets were declined every time.
@@ -566,8 +567,12 @@ class ContractRun:
             if performance.violation is not None:
                 raise self._violated(performance)
             self.results.take(performance)
-            if performance.tested or not performance.declined:
+            if not _is_declined(performance):
                 return performance
+        if performance.limited:
+            reason = "the operator declines the bets of its test with BET_LIMIT_REACHED_ERROR"
+            self.results.not_tested.setdefault(plan.rule or "", reason)
+            return performance
         tries = _INSISTENCE + 1
         always = Violation(plan.rule or "", "status SUCCESS", f"bets are declined in {tries} of {tries} tries")
         performance = replace(performance, violation=always)
@@ -744,6 +749,10 @@ def _shows(performance: Performance, rule: str, advisory: str | None) -> bool:
     found = performance.violation.rule
     # A shorter race is often one of another kind.
     return found == rule or (_chapter(found) == _chapter(rule) and _chapter(rule) in _OF_THE_NETWORK)
+
+
+def _is_declined(performance: Performance) -> bool:
+    return not performance.tested and bool(performance.declined or performance.limited)
 
 
 def _chapter(rule: str) -> str:

@@ -33,6 +33,7 @@ class Judge:
         order: Indexes of `seen` in an order that explains the answers.
         statuses: What was answered, by index of `seen`.
         declined: How many bets that could be paid were declined without a reason being given.
+        limited: How many bets were declined by a limit of the operator's own.
         ledger_violation: Whether the violation is one of money or status, not of form.
         undecided: Whether the search for an order gave up, which proves nothing.
     """
@@ -46,6 +47,7 @@ class Judge:
     order: list[int] = field(default_factory=list)
     statuses: dict[int, Status] = field(default_factory=dict)
     declined: int = 0
+    limited: int = 0
     ledger_violation: bool = False
     undecided: bool = False
     _explanations: dict[Situation, frozenset[str]] = field(init=False)
@@ -249,6 +251,7 @@ class Judge:
         self.exercised.update(_EVERY_REPLY)
         if exchange.kind is Kind.BET:
             self.exercised["TIME-01"] += 1
+            self.limited += answer.status is Status.BET_LIMIT
         known = exchange.callback.player_id in self.ledger.currencies
         if answer.status is not Status.SUCCESS and exchange.defect is None and known:
             self.exercised["REPLY-09"] += 1
