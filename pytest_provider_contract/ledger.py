@@ -395,7 +395,9 @@ class Ledger:
             told = None if moves else state.rollbacks.get(id_)
             reported = branch.state.balances[rollback.player_id] if told is None else told
             original = told if self.either.replay_reports_original else None
-            balances = branch.balances if original is None else (branch.balances or frozenset()) | {original}
+            balances = branch.balances
+            if balances is not None and original is not None:
+                balances |= {original}
             yield replace(
                 branch,
                 state=branch.state.with_rollback(id_, reported),
@@ -424,9 +426,12 @@ class Ledger:
             yield self._replay(state, rollback, OK, rule, bet.refund_reported)
         elif bet.fate is Fate.DECLINED:
             # Should the bet come again, its first reply may be the one before or the one after this.
-            told_now = state.balances[rollback.player_id]
+            # And where it may have been rolled back before, this may repeat that reply.
+            before = bet.refund_reported == UNTOLD
+            told_now = UNTOLD if before else state.balances[rollback.player_id]
             void = replace(bet, fate=Fate.VOID, reported=UNTOLD, refund_reported=told_now)
-            yield _still(state.with_bet(reference, void), rollback, OK, "ROLLBACK-07")
+            done = _still(state.with_bet(reference, void), rollback, OK, "ROLLBACK-07")
+            yield replace(done, balances=None) if before else done
             yield _still(state, rollback, ERRORS, "ROLLBACK-07")
             if _credited_wins(state, reference, rollback.player_id):
                 # A wallet that forgets what it declined takes the bet for one settled before it came.

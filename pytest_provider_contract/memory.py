@@ -16,7 +16,7 @@ from itertools import pairwise
 from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.history import Exchange
-from pytest_provider_contract.ledger import BetRecord, Fate, Ledger, State, WinRecord
+from pytest_provider_contract.ledger import UNTOLD, BetRecord, Fate, Ledger, State, WinRecord
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
@@ -296,10 +296,15 @@ def _state(provider: Provider, involved: Iterable[int], keepsakes: Sequence[Keep
     reported = ((k.rollback, k.rollback_reported) for k in keepsakes)
     return State(
         {provider.players[i].player_id: provider.known[i] for i in involved},
-        {k.bet.transaction_id or "": k.record for k in keepsakes},
+        {k.bet.transaction_id or "": _known(k.record) for k in keepsakes},
         {k.win.transaction_id or "": k.win_record for k in keepsakes if k.win and k.win_record},
         {r.transaction_id or "": balance for r, balance in reported if r is not None and balance is not None},
     )
+
+
+def _known(record: BetRecord) -> BetRecord:
+    # What a scenario left open was rolled back after it, unjudged: a declined bet perhaps as well.
+    return replace(record, refund_reported=UNTOLD) if record.fate is Fate.DECLINED else record
 
 
 def _send(provider: Provider, judge: Judge, callback: Callback) -> Violation | None:
