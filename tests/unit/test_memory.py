@@ -67,6 +67,19 @@ def test_every_outcome_is_kept_and_replayed(plan: Scenario, outcome: str) -> Non
     assert recalled.exercised["IDEM-09"] == recalled.replays >= 2
 
 
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_rollback_that_tidied_up_may_be_answered_as_it_was_then(remembers: bool) -> None:
+    habits = Habits(replay_tells="original", remembers_declined=remembers, declined_rollback="succeed")
+    provider = provider_of(Wallet(habits, {"alice": 20_000}))
+    memory = remember(provider, DECLINED, SETTLED)
+    for _ in range(3):
+        kept = memory.sample()
+        recalled = recall(provider, kept)
+        assert recalled.violation is None
+        memory.renew(kept, recalled.keepsakes)
+        remember(provider, SETTLED)  # moves the balance on
+
+
 def forget_bets(wallet: Wallet) -> None:
     wallet.bets.clear()
     wallet.tombstones.clear()
