@@ -172,7 +172,7 @@ def test_xdist_tells_a_violation_once_and_completely(contract_run: Run) -> None:
                           "--operator-player=a:s:EUR", "--operator-player=b:t:EUR",
                           url="reference:rollback-deduped-on-transaction-id")  # fmt: skip
     assert result.ret == 1
-    assert result.parseoutcomes() == {"passed": 2, "failed": 1}
+    assert result.parseoutcomes() == {"passed": 3, "failed": 1}
     assert result.stdout.str().count("  replay    pytest ") == 1
     table = _verdicts(result)
     assert (table["Rollback"][1], table["Players"][0], table["Bet"][0]) == ("1", "1", "1")
