@@ -33,6 +33,16 @@ SERVERS = [name for name, each in variants().items() if issubclass(each.part, Se
 OVERLAPPING = {
     name for name in FAULTS if re.search(r"-race-|^busy-|-when-busy$|^no-transaction$", name) and name not in SERVERS
 }
+# The script has no second session, no meta, no money gone to 0 and no hundred bets; that the suite
+# finds each of these is shown in tests/detection.
+NOT_IN_THE_SCRIPT = {
+    "bet-deduped-per-session",
+    "bet-replay-reopens-settled-bet",
+    "bet-with-meta-refused",
+    "only-100-bets-can-be-settled",
+    "win-credited-to-whoever-bet",
+    "win-refused-at-balance-0",
+}
 AFTER_RESTART = {name for name, each in FAULTS.items() if each.after_restart}
 
 
@@ -80,7 +90,7 @@ def test_a_name_that_is_nearly_right() -> None:
         variant("no-tombstones")
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS.keys() - OVERLAPPING - AFTER_RESTART - set(SERVERS)))
+@pytest.mark.parametrize("name", sorted(FAULTS.keys() - OVERLAPPING - AFTER_RESTART - NOT_IN_THE_SCRIPT - set(SERVERS)))
 def test_fault_shows(name: str, script: Callable[..., Script], correct: list[Any]) -> None:
     """A fault answers otherwise than the correct operator, or later."""
     if not correct:
