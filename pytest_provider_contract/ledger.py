@@ -298,7 +298,11 @@ class Ledger:
         elif bet.is_free and bet.reward_id not in self.rewards:
             yield self._declined(state, bet, frozenset({Status.BONUS}), "FREE-02")
         elif bet.is_free:
-            yield _still(taken, bet, OK, "FREE-01")
+            unpaid = state.with_bet(_id(bet), replace(accepted, amount=0, reported=balance))
+            yield _still(unpaid, bet, OK, "FREE-01")
+            if 0 < amount <= balance:
+                # The provider's have amount 0; in others a wallet may look at either field.
+                yield replace(_still(taken, bet, OK, "FREE-01"), rule=None)
             yield self._declined(state, bet, ERRORS, None)  # the reward may be used up
         elif amount == 0:
             if self.either.zero_bet_accepted:

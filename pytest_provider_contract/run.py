@@ -686,9 +686,11 @@ class ContractRun:
         left_s = max(total_s - self.elapsed_s, _LEAST_SHRINKING_S)
         deadline_s = self._now() + min(max(total_s / 4, 5), 30, left_s)
         hanging = _hangs(first)
-        if not (first.scenario.is_plain or hanging):
-            # What shows without races and lost replies as well is no matter of them.
-            plain = self._retried(_cut(first).plain())
+        for plainer in () if hanging else (Scenario.plain, _of_ordinary_size):
+            # What shows without races and lost replies as well is no matter of them; nor is what
+            # shows with small amounts one of large ones.
+            cut = _cut(first)
+            plain = self._retried(plainer(cut)) if plainer(cut) != cut else None
             if plain is not None and plain.violation is not None and plain.position >= 0:
                 first, rule = plain, plain.violation.rule
         best = first
@@ -749,6 +751,10 @@ def _shows(performance: Performance, rule: str, advisory: str | None) -> bool:
     found = performance.violation.rule
     # A shorter race is often one of another kind.
     return found == rule or (_chapter(found) == _chapter(rule) and _chapter(rule) in _OF_THE_NETWORK)
+
+
+def _of_ordinary_size(plan: Scenario) -> Scenario:
+    return plan.small(NOMINAL_STAKE) if plan.rule is None else plan
 
 
 def _is_declined(performance: Performance) -> bool:

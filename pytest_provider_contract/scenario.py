@@ -159,6 +159,11 @@ class Scenario:
         """The same callbacks one after the other, on a network without faults."""
         return replace(self, steps=tuple(replace(s, together=False, fault=None) for s in self.steps))
 
+    def small(self, most: int) -> Scenario:
+        """The same callbacks with no stake and no win of more minor units than this."""
+        bets = tuple(replace(b, stake=min(b.stake, most), win=min(b.win, most)) for b in self.bets)
+        return replace(self, bets=bets)
+
     def groups(self) -> list[range]:
         """Positions of steps that are sent at the same time, group by group."""
         starts = [i for i, step in enumerate(self.steps) if not (i and step.together)]

@@ -42,6 +42,8 @@ def test_an_unknown_bet(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(600), rollback(), balance()),
         scenario([BetPlan(700), BetPlan(600)], bet(0), rollback(1, focus=True), balance(), rollback(0)),
+        # It says nothing of the other bets of its round.
+        scenario([BetPlan(700), BetPlan(600)], rollback(0, closed=False, focus=True), bet(1), rollback(1), rollback(0)),
     )
 
 

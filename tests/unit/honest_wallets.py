@@ -57,6 +57,7 @@ class Habits:
     closes_rounds: bool = False
     compares_rounds: bool = False  # refuses a win or rollback of another round than its bet's
     least: int = 0  # smaller stakes are below the operator's limit, 0 aside
+    free_costs_nothing: bool = True  # whatever its amount, which the provider leaves at 0
     declines_every: int | None = None  # every so many bets, for reasons of the operator's own
     strangers: Status = ERROR
     errors_tell_balance: bool = True
@@ -84,6 +85,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "closes_rounds": (False, True),
     "compares_rounds": (False, True),
     "least": (0, 10),
+    "free_costs_nothing": (True, False),
     "declines_every": (None, 3),
     "strangers": (ERROR, OK),
     "errors_tell_balance": (True, False),
@@ -198,6 +200,7 @@ class Wallet:
             if self.habits.remembers_declined:
                 self.bets[id_] = Bet(c.player_id, content(c), 0, "declined", (refusal, self.now(c)))
             return refusal, self.now(c)
+        amount = 0 if c.is_free and self.habits.free_costs_nothing else amount
         self.debit(c, amount)
         won = any(w.credited and w.reference == id_ and w.player == c.player_id for w in self.wins.values())
         self.bets[id_] = Bet(c.player_id, content(c), amount, "settled" if won else "open", (OK, self.now(c)))
@@ -208,9 +211,11 @@ class Wallet:
             return ERROR
         if self.habits.shuns and c.transaction_id in self.refused:
             return ERROR
-        if c.is_free:
-            return None if c.reward_id in self.rewards else Status.BONUS
-        if amount == 0 and self.habits.zero_bet == "decline":
+        if c.is_free and c.reward_id not in self.rewards:
+            return Status.BONUS
+        if c.is_free and self.habits.free_costs_nothing:
+            return None
+        if amount == 0 and not c.is_free and self.habits.zero_bet == "decline":
             return ERROR
         if amount > self.now(c):
             return Status.INSUFFICIENT_BALANCE

@@ -192,6 +192,12 @@ class TestNoFalseAlarm:
                 (win(0, closed=False), rollback(0, closed=False), bet(0), win(0)),
                 id="a rollback between an early win and its bet",
             ),
+            pytest.param(
+                Habits(),
+                (BetPlan(0, reward="granted"),),
+                (bet(0, conflict="amount"), bet(0), rollback(0)),
+                id="a free bet that names an amount first",
+            ),
         ],
     )
     def test_wallets_that_were_once_accused_wrongly(

@@ -266,7 +266,7 @@ class BetReplayDebitsAgainAfterItsRollback(LaxWallet):
             super()._repeated_bet(bet, record, account)
 
 
-@fault("bet-replay-checked-against-balance", "SEQ-01", "IDEM-01")
+@fault("bet-replay-checked-against-balance", "SEQ-01", "IDEM-01", "IDEM-07")
 class BetReplayCheckedAgainstBalance(Wallet):
     """A retry of an accepted bet gets INSUFFICIENT_BALANCE_ERROR if the rest would not pay for it again."""
 
