@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pytest_provider_contract.ledger import Ledger
     from pytest_provider_contract.operator import Operator
     from pytest_provider_contract.profile import Profile
-    from pytest_provider_contract.session import Session, SuiteCheck
+    from pytest_provider_contract.session import Session
     from pytest_provider_contract.signing import SigningKey
+    from pytest_provider_contract.suite_check import SuiteCheck
 
 _SESSION = "provider-contract-session"
 

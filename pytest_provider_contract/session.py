@@ -9,47 +9,43 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
-from hypothesis.strategies import SearchStrategy
 
 from pytest_provider_contract import __version__
 from pytest_provider_contract.artifacts import read_replay, write_artifacts
+from pytest_provider_contract.bundled import bundled_operator
 from pytest_provider_contract.callbacks import encode
 from pytest_provider_contract.certificate import CertificateError, obstacles, remove_stale
 from pytest_provider_contract.certifying import Certifier
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
+from pytest_provider_contract.collecting import CHAPTER_FILES, SUITE, SuiteModule, rules_of
 from pytest_provider_contract.finding import ContractViolation, render
-from pytest_provider_contract.generate import draw_until
+from pytest_provider_contract.folding import OneFaultOnce
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.memory import RULE as RECALL_RULE
 from pytest_provider_contract.operator import Operator
 from pytest_provider_contract.preflight.checkup import Checkup, Item, Outcome, SenselessError
 from pytest_provider_contract.preflight.examine import Target, examine
 from pytest_provider_contract.preflight.reach import reach
-from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.progress import Progress
 from pytest_provider_contract.redaction import address, hidden
-from pytest_provider_contract.reference.accounts import Account
-from pytest_provider_contract.reference.process import running
 from pytest_provider_contract.reporting import PAGE, Report, build_report, write_reports
 from pytest_provider_contract.reporting.github import job_summary, workflow_commands
-from pytest_provider_contract.reporting.terminal import finding_text
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.run import ContractRun, NotTestedError, Results, Stage
+from pytest_provider_contract.run import ContractRun, NotTestedError, Results
 from pytest_provider_contract.saved import SavedError, read_saved, to_json, write_saved
-from pytest_provider_contract.scenario import Scenario, ScenarioError
+from pytest_provider_contract.scenario import ScenarioError
 from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, certificate_path, read_settings
 from pytest_provider_contract.signing import SigningKey
-from pytest_provider_contract.strategies import Funds
+from pytest_provider_contract.suite_check import SuiteCheck
 from pytest_provider_contract.summary import Verdict, judge_rules, table
 from pytest_provider_contract.transport import Endpoint
 
@@ -57,141 +53,8 @@ if TYPE_CHECKING:
     from pytest_provider_contract.launch.provider_api import ProviderApi
     from pytest_provider_contract.launch.terms import Terms
 
-SUITE = Path(__file__).parent / "suite"
-# The chapters in the order of running: what is most often broken comes first.
-CHAPTER_FILES = (
-    "replies",
-    "balance",
-    "bet",
-    "win",
-    "rollback",
-    "idempotency",
-    "order",
-    "players",
-    "free_bets",
-    "amounts",
-    "signature",
-    "bodies",
-    "time",
-    "races",
-    "lost",
-    "sequences",
-    "memory",
-)
 _WORKER_INPUT = "provider_contract"
 _STARTING_S = 30.0
-_ACCOUNTS = 4
-_RETRIES = 3
-_RACE_REPLAYS = 50
-_BALANCE = 10**10
-
-
-@dataclass(frozen=True, slots=True)
-class SuiteCheck:
-    """What a test of the suite plays with: the run, its own rules, and progress."""
-
-    run: ContractRun
-    rules: tuple[str, ...]
-    progress: Progress
-
-    def __call__(self, *plans: Scenario, exact_amounts: bool = False) -> None:
-        """Play scenarios; on a slow operator perhaps only the first ones."""
-        self._begin()
-        for plan in self.run.cases(plans):
-            self._expect(plan, exact_amounts=exact_amounts)
-
-    def _begin(self) -> None:
-        rule = self.rules[0]
-        if self.run.hurries(self.rules):
-            self.run.results.left_out += 1
-            pytest.skip(f"time is short and {rule} was tested already; --operator-effort=certify leaves no test out")
-        if self.run.out_of_time():
-            pytest.skip(f"not tested: {self.run.results.slow}")
-        self.run.provider.thrifty = self.run.is_slow
-
-    def _expect(self, plan: Scenario, *, exact_amounts: bool) -> None:
-        if not (plan.forges and self.run.settings.unsigned):
-            about = plan if plan.rule else replace(plan, rule=self.rules[0])
-            self.run.expect(about, exact_amounts=exact_amounts)
-
-    def tour(self, stages: Sequence[Stage]) -> None:
-        """Play dense scenarios if the operator is too slow for every test to play its own."""
-        if self.run.funds().balance > 0 and self.run.is_slow:
-            self.run.provider.thrifty = True
-            self.run.tour(stages)
-
-    def replay(self) -> None:
-        """Play the recorded failure of ``--operator-replay``, as it was recorded."""
-        path = self.run.settings.replay
-        assert path is not None  # noqa: S101 - the file is collected only with the option
-        plan = read_replay(path)
-        if plan.players > len(self.run.provider.players):
-            self.not_tested("the recorded failure needs a second --operator-player")
-        # A race may need many tries to show.
-        for _ in range(1 if plan.is_plain else _RACE_REPLAYS):
-            self.run.expect(plan, exact_amounts=True)
-
-    def recheck(self) -> None:
-        """Replay the transactions of ``--operator-recheck``."""
-        path = self.run.settings.recheck
-        assert path is not None  # noqa: S101 - the file is collected only with the option
-        self.run.recheck(read_saved(path).keepsakes)
-
-    def not_tested(self, reason: str) -> None:
-        """Say why this test's rules can't be put to the test, and end it."""
-        for rule in self.rules:
-            self.run.results.not_tested.setdefault(rule, reason)
-        pytest.skip(reason)
-
-    def storm(self, *plans: Scenario, exact_amounts: bool = False) -> None:
-        """Play scenarios over and over for a while: a race may need many tries to show."""
-        self._begin()
-        until_s = self.run.elapsed_s + self.run.settings.effort.storm_s
-        for number, plan in enumerate(cycle(plans)):
-            enough = 1 if self.run.is_slow else len(plans)
-            if number >= enough and self.run.elapsed_s > until_s:
-                return
-            self._expect(plan, exact_amounts=exact_amounts)
-
-    def backoffs_ms(self, kind: Kind) -> list[tuple[int, ...]]:
-        """Milliseconds between the provider's tries: scaled down, and with `certify` as they are too."""
-        retry = self.run.settings.profile.retry
-        scales = (0.01, 1.0) if self.run.settings.effort.name == "certify" and kind in retry.callbacks else (0.01,)
-        delays_ms = [1000 * retry.first_delay_s * retry.factor**k for k in range(_RETRIES)]
-        return [tuple(round(scale * delay) for delay in delays_ms) for scale in scales]
-
-    def generated(self, strategy: Callable[[Funds], SearchStrategy[Scenario]], *, players: int, share: float) -> None:
-        """Draw and play scenarios for a share of the time that is left."""
-        run = self.run
-        funds = replace(run.funds(), players=min(players, run.funds().players))
-        if funds.balance < 1:
-            self.not_tested("a player has no money")
-        if run.out_of_time():
-            pytest.skip(f"not tested: {run.results.slow}")
-        run.look_up()
-        run.provider.thrifty = run.is_slow
-        rule = self.rules[0]
-        self.progress.begin(f"{rule} {RULES[rule].text}")
-        sequences = 0
-
-        def play(plan: Scenario) -> None:
-            nonlocal sequences
-            run.expect(plan, exact_amounts=True)
-            run.recall_when_due()
-            sequences += 1
-            run.results.exercised[rule] += 1
-            self.progress.tick(sequences, run.client.recorder.sent)
-
-        try:
-            draw_until(
-                strategy(funds),
-                play,
-                limit_s=run.generation_s(share),
-                number=run.settings.seed + players,
-                least=1 if run.is_slow else 3,
-            )
-        finally:
-            self.progress.end()
 
 
 class Session:
@@ -209,7 +72,7 @@ class Session:
         self.with_suite = False
         self.problems: list[str] = []
         self.report: Report | None = None
-        self.folding = OneFaultOnce(self)
+        self.folding = OneFaultOnce(lambda: self.report)
         self._started_at = datetime.now(UTC)
         self._started_s = time.monotonic()
         self._resources = resources
@@ -279,10 +142,6 @@ class Session:
     @property
     def _is_worker(self) -> bool:
         return hasattr(self.config, "workerinput")
-
-    @property
-    def _is_controller(self) -> bool:
-        return not self._is_worker and bool(self.config.getoption("dist", "no") != "no")
 
     @property
     def run(self) -> ContractRun:
@@ -396,7 +255,7 @@ class Session:
         collected = {item for item in items if item.path.parent == SUITE}
         for item in items:
             # For -k, with a hyphen as the catalogue writes it or an underscore as Python does.
-            for rule in _rules_of(item):
+            for rule in rules_of(item):
                 item.extra_keyword_matches.update((rule, rule.replace("-", "_")))
         try:
             result = yield
@@ -407,11 +266,11 @@ class Session:
                 )
             return result
         finally:
-            self.selected = {rule for item in items for rule in _rules_of(item)}
+            self.selected = {rule for item in items for rule in rules_of(item)}
 
     def _deselect(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         wanted = self.settings.rules or frozenset()
-        out = [item for item in items if (rules := _rules_of(item)) and not wanted & set(rules)]
+        out = [item for item in items if (rules := rules_of(item)) and not wanted & set(rules)]
         if out and self.settings.replay is None and self.settings.recheck is None:
             config.hook.pytest_deselected(items=out)
             items[:] = [item for item in items if item not in out]
@@ -430,7 +289,7 @@ class Session:
     @contextmanager
     def check(self, item: pytest.Item) -> Iterator[SuiteCheck]:
         """What a test of the suite plays with."""
-        rules = _rules_of(item)
+        rules = rules_of(item)
         off = next((why for rule in rules if (why := self.settings.lacks(RULES[rule].needs))), None)
         if off:
             self.run.results.not_tested.update(dict.fromkeys(rules, off))
@@ -534,7 +393,7 @@ class Session:
             report.longrepr = f"not tested: {self.run.gone(error)}"
         self._hide_secrets(report)
         if item.path.parent == SUITE and call.when == "call":
-            self.run.results.ran.update(_rules_of(item))
+            self.run.results.ran.update(rules_of(item))
         return report
 
     def _hide_secrets(self, report: pytest.TestReport) -> None:
@@ -738,66 +597,12 @@ class Session:
         return Progress(to_terminal, moves=reporter.isatty and reporter.hasmarkup)
 
 
-class OneFaultOnce:
-    """Shows each fault once among pytest's failures, with its best evidence.
-
-    Every test that failed stays in the counts and in the short summary, which pytest prints
-    after the plugins had their say: `unfold` must have been called by then.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._failed: list[pytest.TestReport] = []
-        self._told: set[str | None] = set()
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None]:
-        """Fold before pytest prints its failures."""
-        if self._session.report is not None:
-            self._fold(terminalreporter, self._session.report)
-        return (yield)
-
-    def _fold(self, terminalreporter: Any, report: Report) -> None:
-        self._failed = failed = terminalreporter.stats.get("failed", [])
-        width = terminalreporter._tw.fullwidth  # noqa: SLF001 - pytest has no public name for it
-        verbose = terminalreporter.config.get_verbosity() > 0
-        texts = {f.test: finding_text(f, width=width, verbose=verbose) for f in report.findings}
-        others = {case.test for finding in report.findings for case in finding.also} - texts.keys()
-        self._told = texts.keys() | others
-        shown = [each for each in failed if each.nodeid not in others]
-        for each in shown:
-            if each.nodeid in texts:
-                each.longrepr = texts[each.nodeid]
-        if failed:
-            terminalreporter.stats["failed"] = shown
-
-    def unfold(self, terminalreporter: Any) -> None:
-        """Let the short summary have all that failed, each in a line."""
-        if self._failed:
-            terminalreporter.stats["failed"] = self._failed
-            for each in self._failed:
-                if each.nodeid in self._told:
-                    each.longrepr = str(each.longrepr).partition("\n")[0]
-
-
 def _write_job_summary(report: Report) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if path:
         # Without it the annotations still tell; the run's outcome does not hang on it.
         with suppress(OSError), Path(path).open("a", encoding="utf-8") as summary:
             summary.write(job_summary(report))
-
-
-class SuiteModule(pytest.Module):
-    """A chapter, collected whatever the project's ini says about names of functions."""
-
-    def funcnamefilter(self, name: str) -> bool:
-        """Whether a function is a test."""
-        return name.startswith("test_")
-
-    def classnamefilter(self, name: str) -> bool:  # noqa: ARG002 - pytest's signature
-        """Chapters have no classes."""
-        return False
 
 
 def _startup_s() -> float:
@@ -812,11 +617,6 @@ def _startup_s() -> float:
     except (OSError, ValueError, AttributeError):
         age_s = time.process_time()
     return age_s if 0 < age_s < _STARTING_S else 0.0
-
-
-def _rules_of(item: pytest.Item) -> tuple[str, ...]:
-    marker = item.get_closest_marker("provider_rule")
-    return tuple(marker.args) if marker and item.path.parent == SUITE else ()
 
 
 def _same(one: str | Path, other: Path) -> bool:
@@ -880,38 +680,6 @@ def _start_bundled(settings: Settings, resources: ExitStack) -> Settings:
     bundled = bundled_operator(settings.target, settings.key, settings.players, rewards)
     endpoint, players = resources.enter_context(bundled)
     return replace(settings, endpoint=endpoint, players=players, rewards=rewards)
-
-
-@contextmanager
-def bundled_operator(
-    target: str, key: SigningKey | None, players: tuple[Player, ...] = (), rewards: tuple[str, ...] = ()
-) -> Iterator[tuple[Endpoint, tuple[Player, ...]]]:
-    """The bundled operator for the length of a ``with``: where it is, and the players it knows.
-
-    Args:
-        target: ``reference`` or ``reference:NAME``.
-        key: Whose signatures it accepts; None checks none.
-        players: Test players; without any it brings its own.
-        rewards: Granted free-bet rewards.
-
-    Raises:
-        pytest.UsageError: There is no variant of that name.
-    """
-    players = players or tuple(Player(f"player-{n}", f"session-{n}", "EUR") for n in range(1, _ACCOUNTS + 1))
-    accounts = [Account(p.player_id, p.session_id, p.currency or "EUR", _BALANCE) for p in players]
-    with ExitStack() as resources:
-        public_key = None
-        if key is not None:
-            public_key = Path(resources.enter_context(tempfile.TemporaryDirectory())) / "provider.pub.pem"
-            public_key.write_bytes(key.public_pem)
-        variant = target.partition(":")[2] or None
-        try:
-            operator = resources.enter_context(
-                running(variant=variant, public_key=public_key, players=accounts, rewards=rewards)
-            )
-        except ValueError as error:
-            raise pytest.UsageError(f"--operator-url={target}: {error}") from None
-        yield Endpoint.parse(operator.url), players
 
 
 def _refuse_wrong_use(settings: Settings, item: Item) -> None:

@@ -115,7 +115,7 @@ def command(
 def _wallet(
     url: str, key: SigningKey | None, players: tuple[Player, ...]
 ) -> Iterator[tuple[Endpoint, tuple[Player, ...]]]:
-    from pytest_provider_contract.session import bundled_operator  # noqa: PLC0415
+    from pytest_provider_contract.bundled import bundled_operator  # noqa: PLC0415
     from pytest_provider_contract.settings import endpoint_of  # noqa: PLC0415
 
     if url.partition(":")[0] != "reference":

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, balance, bet, rollback, scenario, win
-from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule

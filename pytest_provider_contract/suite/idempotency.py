@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, balance, bet, rollback, scenario, win
-from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.suite_check import SuiteCheck
 
 # How many other bets lie in between: as many as the operator is quick enough for.
 OTHERS = (300, 120)

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, together, win
-from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.suite_check import SuiteCheck
 from pytest_provider_contract.transport import Fault
 
 pytestmark = pytest.mark.provider_contract

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_provider_contract.history import UNKNOWN_PLAYER
 from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
-from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule

@@ -17,7 +17,7 @@ from pytest_provider_contract.scenario import (
     together,
     win,
 )
-from pytest_provider_contract.session import SuiteCheck
+from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
-from pytest_provider_contract.session import SuiteCheck
 from pytest_provider_contract.suite.tour import TOUR
+from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule

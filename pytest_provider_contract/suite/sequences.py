@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_provider_contract.session import SuiteCheck
 from pytest_provider_contract.strategies import losses, scenarios, storms
+from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule

@@ -9,8 +9,8 @@ import pytest
 from pytest_provider_contract.callbacks import Spelling
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, scenario, win
-from pytest_provider_contract.session import SuiteCheck
 from pytest_provider_contract.signing import Forgery
+from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from pytest_provider_contract.collecting import SUITE
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.session import SUITE
 
 Run = Callable[..., pytest.RunResult]
 
