@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.diagnose import Recent, diagnose
-from pytest_provider_contract.finding import ContractViolation, Finding, brief, describe_finding
+from pytest_provider_contract.finding import ContractViolation, Finding
 from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.ledger import HUGE, LARGE
 from pytest_provider_contract.memory import RULE as RECALL_RULE
 from pytest_provider_contract.memory import Keepsake, Memory, recall
 from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.provider import Performance, Provider
+from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import ALTERNATIVES, RULES, Need
 from pytest_provider_contract.scenario import BetPlan, Scenario, balance, bet, rollback, scenario, win
 from pytest_provider_contract.settings import Settings
@@ -60,107 +60,6 @@ _OF_THE_NETWORK = ("RACE", "LOST")
 
 class NotTestedError(Exception):
     """A rule can't be put to the test here; the message says why."""
-
-
-@dataclass(slots=True)
-class Results:
-    """What a run found, in a form that workers can send to their controller.
-
-    Attributes:
-        exercised: How often each rule was put to the test and held.
-        findings: Violations, as plain data.
-        advisories: Per SHOULD rule how often it was not followed, and the first evidence.
-        not_tested: Per rule why it could not be tested.
-        ran: Rules whose tests ran.
-        latency: Milliseconds per callback.
-        left: What was left on the players' accounts, as sentences.
-        gone: Why the operator could not be asked any more, or None.
-        sequences: How many scenarios were played.
-        overlaps: For callbacks sent together, how often so many were asked for and so many reached.
-        undecided: Scenarios in which the search for an order gave up.
-        slow: Why the time did not do for every rule, or None.
-        left_out: How many tests gave way because their rules were tested already.
-        saved: Transactions to be written by ``--operator-save``, as plain data.
-    """
-
-    exercised: Counter[str] = field(default_factory=Counter)
-    findings: list[dict[str, Any]] = field(default_factory=list)
-    advisories: dict[str, dict[str, Any]] = field(default_factory=dict)
-    not_tested: dict[str, str] = field(default_factory=dict)
-    ran: set[str] = field(default_factory=set)
-    latency: dict[Kind, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in Kind})
-    left: list[str] = field(default_factory=list)
-    gone: str | None = None
-    slow: str | None = None
-    left_out: int = 0
-    saved: list[dict[str, Any]] = field(default_factory=list)
-    sequences: int = 0
-    overlaps: Counter[tuple[int, int]] = field(default_factory=Counter)
-    undecided: int = 0
-
-    @property
-    def broken(self) -> set[str]:
-        """Rules with a violation."""
-        return {finding["rule"] for finding in self.findings}
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that `merge` understands."""
-        return {
-            "exercised": dict(self.exercised),
-            "findings": self.findings,
-            "advisories": self.advisories,
-            "not_tested": self.not_tested,
-            "ran": sorted(self.ran),
-            "latency": {str(kind): histogram.to_json() for kind, histogram in self.latency.items()},
-            "left": self.left,
-            "gone": self.gone,
-            "slow": self.slow,
-            "left_out": self.left_out,
-            "saved": self.saved,
-            "sequences": self.sequences,
-            "overlaps": [[*widths, count] for widths, count in self.overlaps.items()],
-            "undecided": self.undecided,
-        }
-
-    def merge(self, data: Mapping[str, Any]) -> None:
-        """Add what another process found."""
-        self.exercised.update(data["exercised"])
-        self.findings.extend(data["findings"])
-        for rule, evidence in data["advisories"].items():
-            self._advise(rule, evidence["count"], evidence["evidence"])
-        self.not_tested.update(data["not_tested"])
-        self.ran.update(data["ran"])
-        for kind, buckets in data["latency"].items():
-            self.latency[Kind(kind)].merge(buckets)
-        self.left.extend(data["left"])
-        self.gone = self.gone or data["gone"]
-        self.slow = self.slow or data["slow"]
-        self.left_out += data["left_out"]
-        self.saved.extend(data["saved"])
-        self.sequences += data["sequences"]
-        self.overlaps.update({(asked, reached): count for asked, reached, count in data["overlaps"]})
-        self.undecided += data["undecided"]
-
-    def _advise(self, rule: str, count: int, evidence: str) -> None:
-        known = self.advisories.setdefault(rule, {"count": 0, "evidence": evidence})
-        known["count"] += count
-
-    def take(self, performance: Performance) -> None:
-        """Count what one performance put to the test."""
-        self.exercised.update(performance.exercised)
-        self.sequences += 1
-        self.undecided += performance.undecided
-        for rule in performance.advisory:
-            self._advise(rule, 1, " · ".join(brief(describe_finding(performance))))
-
-    def take_launches(self, exercised: Mapping[str, int], findings: Iterable[Finding]) -> None:
-        """Count what the launches of one test put to the test, and keep what they broke."""
-        self.exercised.update(exercised)
-        for finding in findings:
-            if RULES[finding.rule].level == "MUST":
-                self.findings.append(finding.to_json())
-            else:
-                self._advise(finding.rule, 1, " · ".join(finding.sequence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -740,7 +639,7 @@ class ContractRun:
                 continue
             self.results.exercised["TIME-02"] += 1
             if p95 > _SLOW_P95_MS:
-                self.results._advise("TIME-02", 1, f"/{kind} took {p95:.0f} ms at the 95th percentile")  # noqa: SLF001
+                self.results.advise("TIME-02", 1, f"/{kind} took {p95:.0f} ms at the 95th percentile")
 
 
 def _shows(performance: Performance, rule: str, advisory: str | None) -> bool:

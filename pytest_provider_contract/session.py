@@ -39,8 +39,9 @@ from pytest_provider_contract.progress import Progress
 from pytest_provider_contract.redaction import address, hidden
 from pytest_provider_contract.reporting import PAGE, Report, build_report, write_reports
 from pytest_provider_contract.reporting.github import job_summary, workflow_commands
+from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.run import ContractRun, NotTestedError, Results
+from pytest_provider_contract.run import ContractRun, NotTestedError
 from pytest_provider_contract.saved import SavedError, read_saved, to_json, write_saved
 from pytest_provider_contract.scenario import ScenarioError
 from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, certificate_path, read_settings

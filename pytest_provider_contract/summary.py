@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pytest_provider_contract.profile import Kind
+from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import ALTERNATIVES, CHAPTERS, RULES
-from pytest_provider_contract.run import Results
 from pytest_provider_contract.settings import Settings
 
 _TABLE_WIDTH = 72

@@ -12,8 +12,8 @@ from pytest_provider_contract import __version__
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.redaction import address
 from pytest_provider_contract.reporting.groups import grouped_findings
+from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import CHAPTERS, RULES
-from pytest_provider_contract.run import Results
 from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.summary import Verdict
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from pytest_provider_contract.cli import main
 from pytest_provider_contract.profile import load_profile
 from pytest_provider_contract.reporting import build_report
+from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.run import Results
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.settings import EFFORTS, Settings
 from pytest_provider_contract.summary import judge_rules

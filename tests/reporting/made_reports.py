@@ -10,8 +10,8 @@ from typing import Any
 
 from pytest_provider_contract.profile import Kind, load_profile
 from pytest_provider_contract.reporting import Report, build_report
+from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.run import Results
 from pytest_provider_contract.settings import EFFORTS, Settings
 from pytest_provider_contract.summary import judge_rules
 from pytest_provider_contract.transport import Endpoint

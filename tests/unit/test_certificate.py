@@ -33,8 +33,8 @@ from pytest_provider_contract.dsse import CertificationKey, PublicKey, seal, uns
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.profile import load_profile
 from pytest_provider_contract.reporting import Report, build_report, write_json
+from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import RULES
-from pytest_provider_contract.run import Results
 from pytest_provider_contract.settings import EFFORTS, Settings
 from pytest_provider_contract.signing import fingerprint_of, generate_key
 from pytest_provider_contract.summary import judge_rules
