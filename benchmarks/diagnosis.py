@@ -35,10 +35,12 @@ TIMEOUT_S = 300
 WANTED = 0.9
 
 
-def causes() -> dict[str, str]:
-    """The cause that should be named, per fault."""
+def causes() -> dict[str, list[str]]:
+    """The causes of which one should be named, per fault; none for a fault that has none to be named."""
     themes = tomllib.loads((HERE / "causes.toml").read_text(encoding="utf-8"))
-    return {fault: cause for theme in themes.values() for fault, cause in theme.items()}
+    unnamed: dict[str, list[str]] = {fault: [] for fault in themes.pop("none")}
+    wanted = {fault: cause for theme in themes.values() for fault, cause in theme.items()}
+    return unnamed | {fault: cause if isinstance(cause, list) else [cause] for fault, cause in wanted.items()}
 
 
 # -- one run --------------------------------------------------------------------------------------
@@ -57,13 +59,13 @@ def _run_one(arguments: list[str]) -> int:
     return int(pytest.main(arguments, plugins=[_Findings()]))
 
 
-def measure(variant: Variant, wanted: str | None, *, whole: bool) -> dict[str, Any]:
+def measure(variant: Variant, wanted: list[str], *, whole: bool) -> dict[str, Any]:
     """Run the suite against one fault; by its first rule alone if that finds it, which is quicker."""
     row = _measured(variant, wanted, whole=whole)
     return row if whole or row["rule"] is not None else _measured(variant, wanted, whole=True)
 
 
-def _measured(variant: Variant, wanted: str | None, *, whole: bool) -> dict[str, Any]:
+def _measured(variant: Variant, wanted: list[str], *, whole: bool) -> dict[str, Any]:
     """Run the suite until it fails, and look at what the first finding says."""
     rule = RULES[variant.rules[0]]
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--operator-effort=quick", "--operator-seed=1"]
@@ -103,11 +105,11 @@ def verdict(row: Mapping[str, Any]) -> str:
     if row["rule"] is None:
         return "not found"
     named, wanted = row["named"], row["wanted"]
-    if wanted is None:
+    if not wanted:
         return "WRONG" if len(named) == 1 else "undecided" if named else "none, rightly"
-    if named[:1] == [wanted]:
+    if named and named[0] in wanted:
         return "right" if len(named) == 1 else "right, first of several"
-    if wanted in named:
+    if not set(wanted).isdisjoint(named):
         return "among several"
     return "none" if not named else "WRONG" if len(named) == 1 else "several, all wrong"
 
@@ -115,7 +117,7 @@ def verdict(row: Mapping[str, Any]) -> str:
 def table(rows: list[Mapping[str, Any]]) -> str:
     """The table as Markdown."""
     tested = [row for row in rows if row["rule"] is not None]
-    having = [row for row in tested if row["wanted"] is not None]
+    having = [row for row in tested if row["wanted"]]
     right = sum(verdict(row).startswith("right") for row in having)
     counts = Counter(verdict(row) for row in tested)
     measured = {row["name"] for row in rows}
@@ -137,7 +139,7 @@ def table(rows: list[Mapping[str, Any]]) -> str:
     for row in rows:
         named = ", ".join(row["named"][:4]) or "-"
         named += " (now and then)" if row["occasional"] else ""
-        cells = (row["name"], row["rule"] or "-", verdict(row), named, row["wanted"] or "-")
+        cells = (row["name"], row["rule"] or "-", verdict(row), named, " or ".join(row["wanted"]) or "-")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -155,25 +157,22 @@ def main() -> int:
     options = parser.parse_args()
     wanted = causes()
     faults = {v.name: v for v in variants().values() if v.kind == "fault"}
-    if unknown := sorted(wanted.keys() - faults.keys()):
-        parser.error(f"causes.toml names {unknown[0]}, which is no fault")
     known = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     done = {row["name"] for row in known}
     jobs = [v for name, v in faults.items() if name not in done and (not options.names or name in options.names)]
     with ThreadPoolExecutor(options.jobs) as pool, options.out.open("a") as out:
-        for row in pool.map(lambda v: measure(v, wanted.get(v.name), whole=options.whole), jobs):
+        for row in pool.map(lambda v: measure(v, wanted[v.name], whole=options.whole), jobs):
             known.append(row)
             out.write(json.dumps(row) + "\n")
             out.flush()
-            print(
-                f"{verdict(row):<24}{row['name']:<44}{row['wanted'] or '-'} | {', '.join(row['named'][:5])}", flush=True
-            )
+            told = f"{' or '.join(row['wanted']) or '-'} | {', '.join(row['named'][:5])}"
+            print(f"{verdict(row):<24}{row['name']:<44}{told}", flush=True)
     order = list(faults)
     rows = sorted((r for r in known if r["name"] in faults), key=lambda r: order.index(r["name"]))
-    rows = [{**row, "wanted": wanted.get(row["name"])} for row in rows]
+    rows = [{**row, "wanted": wanted[row["name"]]} for row in rows]
     if not options.names:
         options.table.write_text(table(rows), encoding="utf-8")
-    having = [row for row in rows if row["wanted"] is not None and row["rule"] is not None]
+    having = [row for row in rows if row["wanted"] and row["rule"] is not None]
     right = sum(verdict(row).startswith("right") for row in having)
     wrong = [row["name"] for row in rows if verdict(row) == "WRONG"]
     print(f"right first: {right} of {len(having)}; wrong without doubt: {', '.join(wrong) or 'none'}")

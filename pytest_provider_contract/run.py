@@ -476,7 +476,7 @@ class ContractRun:
         always = Violation(plan.rule or "", "status SUCCESS", f"bets are declined in {tries} of {tries} tries")
         performance = replace(performance, violation=always)
         finding = replace(
-            Finding.of(performance, self.settings.profile, causes=self._diagnosed(performance)),
+            Finding.of(performance, self.settings.profile, causes=self._diagnosed(performance, steady=True)),
             repeated=tries,
             tries=tries,
             callbacks=self.client.recorder.sent,
@@ -531,8 +531,9 @@ class ContractRun:
             best, repeated, tries = moved, 1, 1
         elif performance.position >= 0:
             best, repeated, tries = self._minimised(performance, finding.rule, advisory)
+        causes = self._diagnosed(best, advisory, steady=0 < tries == repeated)
         finding = replace(
-            Finding.of(best, self.settings.profile, advisory, self._diagnosed(best, advisory)),
+            Finding.of(best, self.settings.profile, advisory, causes),
             repeated=repeated + 1,
             tries=tries + 1,
             callbacks=callbacks,
@@ -554,7 +555,9 @@ class ContractRun:
         resting = self._retried(RESTING)
         return resting if resting is not None and resting.violation is not None else None
 
-    def _diagnosed(self, performance: Performance, advisory: str | None = None) -> tuple[Cause, ...]:
+    def _diagnosed(
+        self, performance: Performance, advisory: str | None = None, *, steady: bool = False
+    ) -> tuple[Cause, ...]:
         """Say why, from what the run has seen and, where that does not decide, from a few more scenarios."""
         can_probe = not (_hangs(performance) or self.results.gone) and self.affords(_PROBING, share=0.3)
         return diagnose(
@@ -563,6 +566,7 @@ class ContractRun:
             self._recent.kept,
             self._probed if can_probe else None,
             advisory=advisory,
+            steady=steady,
         )
 
     def _probed(self, plan: Scenario) -> Performance | None:

@@ -156,8 +156,10 @@ class Scenario:
         return not any(step.together or step.fault for step in self.steps)
 
     def plain(self) -> Scenario:
-        """The same callbacks one after the other, on a network without faults."""
-        return replace(self, steps=tuple(replace(s, together=False, fault=None) for s in self.steps))
+        """The same callbacks one after the other, on a network without faults; one delivered twice is sent twice."""
+        twice = (2 if step.fault is Fault.TWICE else 1 for step in self.steps)
+        copies = (step for step, count in zip(self.steps, twice, strict=True) for step in [step] * count)
+        return replace(self, steps=tuple(replace(s, together=False, fault=None) for s in copies))
 
     def small(self, most: int) -> Scenario:
         """The same callbacks with no stake and no win of more minor units than this."""

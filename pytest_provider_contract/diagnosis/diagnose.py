@@ -49,6 +49,7 @@ def diagnose(
     probe: Callable[[Scenario], Performance | None] | None = None,
     *,
     advisory: str | None = None,
+    steady: bool = False,
 ) -> tuple[Cause, ...]:
     """The likely causes of what a performance shows.
 
@@ -58,6 +59,7 @@ def diagnose(
         evidence: Other performances of the same wallet, whatever they showed.
         probe: Plays a further scenario when several flaws are left; None if it can't.
         advisory: The SHOULD rule that was not followed, where that is the matter.
+        steady: Whether the same showed at every repetition, so that nothing may be said to come and go.
 
     Returns:
         One cause where the evidence leaves one, several where it does not decide, none
@@ -85,7 +87,7 @@ def diagnose(
             others.append(replace(other, earlier=frozenset(earlier)))
             earlier |= other.succeeded
     record = replace(record, earlier=frozenset(earlier))
-    found = _Inquiry(record, others, probe).causes()
+    found = _Inquiry(record, others, probe, steady=steady).causes()
     return found or _wrong_currency(record)
 
 
@@ -103,9 +105,15 @@ class _Inquiry:
     """One search for the flaws that explain everything."""
 
     def __init__(
-        self, record: Record, others: list[Record], probe: Callable[[Scenario], Performance | None] | None
+        self,
+        record: Record,
+        others: list[Record],
+        probe: Callable[[Scenario], Performance | None] | None,
+        *,
+        steady: bool,
     ) -> None:
         self.record = record
+        self.steady = steady
         self.others = others
         self.probe = probe
         self.seen = [record]
@@ -118,21 +126,28 @@ class _Inquiry:
         left = self._left(self.fitting, self.others)
         if len(_causes(left)) > 1 and self.probe is not None:
             left = self._probed(left)
-        steady = _causes(self._plainest(left))
-        if not all(flaw.vague for flaw in left):
-            return steady
+        left = self._corroborated(left)
+        if left or self.steady:
+            return _causes(self._plainest_first(left))
         # The same flaws, if they need not show every time.
         unsteady = (flaw for flaw in self.pool if not flaw.steady)
         now_and_then = [flaw for flaw in unsteady if explains(flaw, self.record, occasional=True)]
-        left = self._left(now_and_then, self.others, occasional=True)
-        return (*steady, *(replace(cause, occasional=True) for cause in _causes(self._plainest(left))))
+        left = self._corroborated(self._left(now_and_then, self.others, occasional=True))
+        return tuple(replace(cause, occasional=True) for cause in _causes(self._plainest_first(left)))
 
-    def _plainest(self, left: list[Flaw]) -> list[Flaw]:
-        """Those that take least for granted: few parameters, and no bet declined for reasons unknown."""
+    def _plainest_first(self, left: list[Flaw]) -> list[Flaw]:
+        """Those that take least for granted first: few parameters, and no bet declined for reasons unknown."""
         insisting = [replace(record, insist=True) for record in self.seen]
-        left = self._left(left, insisting) or left
-        fewest = min(map(assumptions, left), default=0)
-        return [flaw for flaw in left if assumptions(flaw) == fewest]
+        return sorted(self._left(left, insisting) or left, key=assumptions)
+
+    def _corroborated(self, left: list[Flaw]) -> list[Flaw]:
+        """Without those that could explain almost anything, unless their plain form was seen at work."""
+        broken = [r for r in (*self.seen, *self.others) if r.breach()[0] is not None]
+        return [
+            flaw
+            for flaw in left
+            if flaw.shown_by is None or any(explains(flaw.shown_by.of(record), record) for record in broken)
+        ]
 
     def _left(self, flaws_left: list[Flaw], records: Iterable[Record], *, occasional: bool = False) -> list[Flaw]:
         """The flaws that explain every record, but for records of some other fault."""

@@ -7,7 +7,7 @@ operator's own limit, can be told from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
@@ -29,12 +29,13 @@ class Flaw(Ledger):
     Attributes:
         cause: What the flaw says about the operator.
         steady: Whether it can't come and go, because it is how the operator writes or reads.
-        vague: Whether it explains so much that others must be named beside it.
+        shown_by: For a flaw that could explain almost anything: another one that must explain
+            some broken history of the same wallet before it is believed.
     """
 
     cause: ClassVar[Cause]
     steady: ClassVar[bool] = False
-    vague: ClassVar[bool] = False
+    shown_by: ClassVar[type[Flaw] | None] = None
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
@@ -46,6 +47,13 @@ class Flaw(Ledger):
         """This flaw for the players and choices of a record."""
         right = record.ledger
         return cls(right.currencies, right.rewards, right.either, **parameters)
+
+    @classmethod
+    def each_of(cls, record: Record, **values: Iterable[Any]) -> Iterator[Flaw]:
+        """This flaw with each value of one parameter in turn, without repetitions."""
+        ((name, tried),) = values.items()
+        for value in dict.fromkeys(tried):
+            yield cls.of(record, **{name: value})
 
     @property
     def diagnosis(self) -> Cause:
@@ -205,8 +213,3 @@ def observed(record: Record, kind: Kind) -> Iterator[tuple[int, int]]:
             player = exchange.callback.player_id
             if answer.status in branch.statuses and player in state.balances:
                 yield delta(state, branch, player), answer.balance - state.balances[player]
-
-
-def each(candidates: Sequence[Flaw]) -> Iterator[Flaw]:
-    """Candidates without repetitions."""
-    yield from dict.fromkeys(candidates)

@@ -586,15 +586,6 @@ def causes_of_advice(rule: str, exchanges: tuple[Exchange, ...], profile: Profil
                 "D",
             ),
         )
-    if rule == "TIME-02":
-        return (
-            Cause(
-                "replies-slow",
-                "one reply in twenty takes more than a second",
-                "look for locks, missing indexes and calls to other systems",
-                "D",
-            ),
-        )
     if rule == "REPLY-08":
         return tuple(dict.fromkeys(cause for exchange in exchanges for cause in _retired(exchange, profile)))[:1]
     return ()

@@ -16,10 +16,11 @@ from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, delta, moves, 
 from pytest_provider_contract.diagnosis.flaws.bets import BetNotRecorded, BetRefusedButDebited, FundsNotChecked
 from pytest_provider_contract.diagnosis.flaws.idempotency import BetNotDeduplicated, WinNotDeduplicated
 from pytest_provider_contract.diagnosis.flaws.rollbacks import NoTombstone, RefundNothing, RollbackNotDeduplicated
-from pytest_provider_contract.diagnosis.flaws.wins import WinNotCredited
+from pytest_provider_contract.diagnosis.flaws.wins import WinNotCredited, WinNotRecorded
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Defect
 from pytest_provider_contract.ledger import Branch, Ledger, State
+from pytest_provider_contract.transport import Fault
 from pytest_provider_contract.verdict import Judge
 
 
@@ -123,6 +124,8 @@ RACES: tuple[tuple[type[Flaw], Cause], ...] = (
 )
 
 
+_ABANDONING = (Fault.REPLY_LOST, Fault.RESET)
+
 # What may happen when nobody waits for a reply.
 LOST: tuple[tuple[type[Flaw], Cause], ...] = (
     (
@@ -131,6 +134,15 @@ LOST: tuple[tuple[type[Flaw], Cause], ...] = (
             "bet-record-lost",
             "a bet is debited but not remembered when its client goes away before the reply",
             "record the bet and debit it in one database transaction, whoever waits for the reply",
+            "D",
+        ),
+    ),
+    (
+        WinNotRecorded,
+        Cause(
+            "win-record-lost",
+            "a win is credited but not remembered when its client goes away before the reply",
+            "record the win and credit it in one database transaction, whoever waits for the reply",
             "D",
         ),
     ),
@@ -151,9 +163,15 @@ class _Perhaps(Ledger):
 
 
 def causes_of_race(record: Record) -> tuple[Cause, ...]:
-    """The races that explain a record in which callbacks overlapped or were disturbed."""
-    disturbed = any(exchange.fault for exchange in record.exchanges)
-    known = ((*LOST, *RACES) if record.together else LOST) if disturbed else RACES
+    """The races that explain a record in which callbacks overlapped or were disturbed.
+
+    Two deliveries of one request overlap too, and so may a retry and the request whose reply
+    nobody waited for.
+    """
+    faults = {exchange.fault for exchange in record.exchanges}
+    abandoned = not faults.isdisjoint(_ABANDONING)
+    raced = abandoned or bool(record.together) or Fault.TWICE in faults
+    known = (*(LOST if abandoned else ()), *(RACES if raced else ()))
     fitting = [cause for flaw, cause in known if _explains(flaw.of(record), record)]
     narrow = [cause for cause in fitting if cause.id != "lost-update"]
     return tuple(narrow or fitting)
@@ -164,9 +182,9 @@ def _explains(flaw: Flaw, record: Record) -> bool:
     perhaps = _Perhaps(right.currencies, right.rewards, right.either, flaw)
     judge = Judge(right, record.profile, record.opening)
     for group in record.groups:
-        is_disturbed = len(group) > 1 or group[0].fault is not None
-        judge.ledger = perhaps if is_disturbed else right
-        violation = judge.see_together(group) if is_disturbed else judge.see(group[0])
+        is_overlapping = len(group) > 1 or group[0].fault is not None or bool(judge.unsettled())
+        judge.ledger = perhaps if is_overlapping else right
+        violation = judge.see_together(group) if len(group) > 1 else judge.see(group[0])
         if violation is not None or judge.undecided:
             return False
     return True

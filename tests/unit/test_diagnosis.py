@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference_in_process import PROFILE, provider_of_reference
 
-from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.callbacks import Callback, Spelling
 from pytest_provider_contract.checks import Violation, read_answer
 from pytest_provider_contract.client import Letter
 from pytest_provider_contract.diagnosis import Cause, flaws, likely, probes
@@ -27,10 +28,13 @@ from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.provider import Performance, Provider
+from pytest_provider_contract.reference.variants import variants
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, balance, bet, rollback, scenario, together, win
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.strategies import Funds, scenarios
-from pytest_provider_contract.transport import Failure, Reply
+from pytest_provider_contract.transport import Failure, Fault, Reply
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 DAMAGED = (
     scenario(BetPlan(100, 50), bet(damage=Damage("BET-04", "amount", "-7")), balance()),
@@ -42,6 +46,7 @@ DAMAGED = (
     scenario(BetPlan(100, 50), bet(damage=Damage("BET-05", "currency", '"JPY"')), balance()),
     scenario(BetPlan(100, 50), bet(damage=Damage("REPLY-02", cut=True)), balance()),
 )
+ELSEWHERE = Damage("IDEM-01", "clientSessionId", '"another"')
 MORE = (
     scenario(BetPlan(0, 70, reward="granted"), bet(), win(), balance()),
     scenario(BetPlan(0, reward="granted"), bet(), rollback(), balance()),
@@ -63,6 +68,11 @@ MORE = (
     scenario(BetPlan(75), bet(), bet(conflict="round"), balance(), rollback()),
     scenario(BetPlan(75, 10), bet(), win(player=1), win(), balance()),
     scenario(BetPlan(75, 10), bet(forgery=Forgery.OTHER_KEY), bet(), balance(), rollback()),
+    scenario(BetPlan(75, 10), bet(), bet(forgery=Forgery.OTHER_KEY), balance(), win()),
+    scenario(BetPlan(75, 10), bet(), bet(damage=ELSEWHERE), win(), win(damage=ELSEWHERE), balance()),
+    scenario(BetPlan(75, 10), bet(), win(), bet(), rollback(), balance()),
+    scenario(BetPlan(75, 10), replace(bet(), spelling=Spelling.META), win(), balance()),
+    scenario(BetPlan(75, 10), bet(), win(forgery=Forgery.OTHER_KEY), win(), balance()),
 )
 EVERYTHING = (
     *probes.MONEY,
@@ -71,6 +81,8 @@ EVERYTHING = (
     *DAMAGED,
     *probes.SPELLINGS,
     *probes.SIGNATURES,
+    # Last: what is left is too little for the others.
+    scenario(BetPlan(0, 11, of_balance=True), bet(), win(), balance()),
 )
 
 # Faults of the bundled operator, which shares nothing with the ledger, and what is to be found out about them.
@@ -134,6 +146,7 @@ ELUSIVE = {
     "money-moves-by-itself",
     "old-bets-forgotten",
     "old-wins-forgotten",
+    "old-bets-not-settled",
     "bets-forgotten-in-time",
     "wins-forgotten-in-time",
     "tombstone-fades",
@@ -240,6 +253,34 @@ def test_a_fault_that_comes_and_goes_is_called_so() -> None:
     causes = diagnose(performance, PROFILE)
     assert "bet-not-debited" in [cause.id for cause in causes]
     assert all(cause.occasional for cause in causes)
+
+
+def test_what_shows_every_time_is_not_said_to_come_and_go() -> None:
+    class Short(Wallet):
+        def debit(self, c: Callback, amount: int) -> None:
+            super().debit(c, amount - 3 * (len(self.bets) == 2))
+
+    plan = scenario([BetPlan(n) for n in (11, 23, 37, 41)], *(bet(n, closed=False) for n in range(4)))
+    performance = provider_of(Short(Habits(), {"alice": 10_000})).play(plan)
+    assert performance.violation is not None
+    assert any(cause.occasional for cause in diagnose(performance, PROFILE))
+    assert diagnose(performance, PROFILE, steady=True) == ()
+
+
+def test_an_old_balance_is_believed_only_if_balance_tells_one() -> None:
+    class Free(Wallet):
+        def debit(self, c: Callback, amount: int) -> None:
+            if len(self.bets) % 5 != 4:
+                super().debit(c, amount)
+
+    provider = provider_of(Free(Habits(), {"alice": 10_000}))
+    for number in range(4):
+        provider.play(scenario(BetPlan(10 + number), bet()))
+    performance = provider.play(scenario(BetPlan(50), bet()))
+    assert performance.violation is not None
+    found = [cause.id for cause in diagnose(performance, PROFILE, (), provider.play)]
+    assert found[0] == "bet-not-debited"
+    assert "balance-is-old" not in found
 
 
 def test_evidence_is_bounded(tmp_path: Path) -> None:
@@ -404,6 +445,12 @@ def test_every_cause_tells_what_to_do_and_where_it_stands() -> None:
         assert kind.__doc__
 
 
+def test_every_fault_of_the_bundled_operator_has_a_cause_or_a_reason_why_not() -> None:
+    themes = tomllib.loads((BENCHMARKS / "causes.toml").read_text(encoding="utf-8"))
+    listed = [fault for theme in themes.values() for fault in theme]
+    assert sorted(listed) == sorted(v.name for v in variants().values() if v.kind == "fault")
+
+
 def test_a_long_history_is_no_evidence(tmp_path: Path) -> None:
     evidence = Recent()
     evidence.add(provider_of_reference(None, tmp_path).play(Scenario((), (balance(),) * 70)))
@@ -423,6 +470,34 @@ class Together(InMemoryClient):
             exchanges.append(self.send(letter.callback))
         start, end = exchanges[0].started_s, exchanges[-1].ended_s
         return [replace(exchange, started_s=start, ended_s=end) for exchange in exchanges]
+
+
+class BothDeliveries(InMemoryClient):
+    """Carries both deliveries of a doubled request out, and knows a transaction only when it comes again."""
+
+    def send(self, callback: Callback, *more: Any, **named: Any) -> Exchange:
+        fault = more[2] if len(more) > 2 else named.get("fault")
+        if fault is Fault.TWICE:
+            first = super().send(callback)
+            self.wallet.bets.pop(callback.transaction_id or "", None)
+            second = super().send(callback)
+            return replace(first, fault=fault, twin=replace(second, fault=fault), ended_s=second.ended_s)
+        return super().send(callback, *more, **named)
+
+
+def test_a_request_that_is_delivered_twice_is_a_race_with_itself() -> None:
+    provider = provider_of(Wallet(Habits(), {"alice": 1000}))
+    provider.client = BothDeliveries(provider.client.wallet)  # type: ignore[assignment,attr-defined]
+    performance = provider.play(scenario(BetPlan(10), bet(fault=Fault.TWICE), balance()))
+    assert performance.violation is not None
+    assert performance.violation.rule == "LOST-06"
+    assert [cause.id for cause in diagnose(performance, PROFILE)] == ["bet-dedupe-race"]
+
+
+def test_a_request_delivered_twice_is_a_replay_on_a_quiet_network() -> None:
+    plain = scenario(BetPlan(10), bet(fault=Fault.TWICE), win()).plain()
+    assert [step.send for step in plain.steps] == [Kind.BET, Kind.BET, Kind.WIN]
+    assert plain.is_plain
 
 
 def test_a_race_is_told_by_the_orders_that_it_allows() -> None:

@@ -104,10 +104,14 @@ class BalanceIsOld(_Past):
     "D",
 )
 class BalanceIsVeryOld(BalanceAside):
-    """A balance from before the history; the other callbacks tell the truth."""
+    """A balance from before the history; the other callbacks tell the truth.
+
+    Every wrong amount could be one that was told from an old balance. A cache that is there also
+    answers a question with a balance of the same history, sooner or later.
+    """
 
     steady = True
-    vague = True
+    shown_by = BalanceIsOld
     older: bool = False
 
     @classmethod

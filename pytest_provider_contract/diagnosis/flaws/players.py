@@ -131,6 +131,10 @@ class RoundBelongsToFirstPlayer(_OfRound):
             yield from super()._bet(state, bet)
 
 
+# A player whose money the history does not show.
+_SOMEBODY_ELSE = ""
+
+
 @flaw(
     "bet-debits-last-player-seen",
     "a bet debits the player who asked for the balance last, as if there were one at a time",
@@ -145,7 +149,8 @@ class BetDebitsLastPlayerSeen(Flaw):
         for branch in super()._new_bet(state, bet):
             moved = delta(state, branch, bet.player_id)
             if seen != bet.player_id and moved and succeeds(branch):
-                yield moves(moves(branch, bet, -moved), bet, moved, seen)
+                spared = moves(branch, bet, -moved)
+                yield moves(spared, bet, moved, seen) if seen in state.balances else spared
             else:
                 yield branch
 
@@ -159,6 +164,23 @@ class BetDebitsLastPlayerSeen(Flaw):
         """Notes whose balance was asked for."""
         state = super().after(before, branch, callback, answer)
         return state.with_notes(frozenset({callback.player_id})) if callback.kind is Kind.BALANCE else state
+
+
+@flaw(
+    "bet-debits-last-player-seen",
+    "a bet debits the player who asked for the balance last, as if there were one at a time",
+    _BY_PLAYER,
+    "D",
+)
+class BetDebitsAPlayerUnseen(BetDebitsLastPlayerSeen):
+    """A player pays whose money the history does not show: then any first bet may cost nothing."""
+
+    shown_by = BetDebitsLastPlayerSeen
+
+    def openings(self, told: State) -> Iterator[State]:
+        """Somebody else was asked for last before."""
+        yield told
+        yield told.with_notes(frozenset({_SOMEBODY_ELSE}))
 
 
 def _others(state: State, callback: Callback) -> BetRecord | None:

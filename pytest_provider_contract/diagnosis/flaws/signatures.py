@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import combinations
 
 from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.checks import Answer
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, flaw
 from pytest_provider_contract.diagnosis.record import Record
@@ -187,6 +189,30 @@ class SignatureReused(_Fooled):
 
 
 @flaw(
+    "signature-reused",
+    "a requestId that came with a good signature once is trusted again, whatever comes with it",
+    "verify every request's own raw body; keep no verdicts",
+    "D",
+)
+class KnownRequestTrusted(Flaw):
+    """Who asks again is believed."""
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes the requestId."""
+        state = super().after(before, branch, callback, answer)
+        return state.with_notes(before.notes | {callback.request_id})
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        known = callback.request_id in state.notes
+        # The requestId may be that of the question before the history.
+        if defect.forgery is Forgery.REUSED and (known or not state.notes):
+            for branch in self._correct(state, callback):
+                yield replace(branch, rule=FLAWED)
+        if not known:
+            yield from super()._defective(state, callback, defect)
+
+
+@flaw(
     "signature-decoded-loosely",
     "a signature with characters that are no base64 is accepted: the decoder skips them",
     "decode strictly, refuse what is no base64",
@@ -212,6 +238,24 @@ class Sha1SignatureAccepted(_Fooled):
     """A weak digest passes."""
 
     forgeries = frozenset({Forgery.SHA1})
+
+
+@flaw(
+    "known-transaction-trusted",
+    "a transaction that came with a good signature once is trusted, so its replay needs none",
+    _VERIFY,
+    "T",
+)
+class KnownTransactionTrusted(Flaw):
+    """Replays pass."""
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        known = callback.transaction_id in state.bets or callback.transaction_id in state.wins
+        if defect.forgery is not None and known:
+            for branch in self._correct(state, callback):
+                yield replace(branch, rule=FLAWED)
+        else:
+            yield from super()._defective(state, callback, defect)
 
 
 # -- the wrong reaction -----------------------------------------------------------------------------
@@ -268,16 +312,20 @@ class BadSignatureBurnsTransaction(_Forged):
     """The bad attempt is remembered: by its own id, or by that of the bet it names."""
 
     by_reference: bool = False
+    kind: Kind | None = None
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Either id."""
+        """Either id, on every callback or on one of those that were forged."""
         yield cls.of(record)
         yield cls.of(record, by_reference=True)
+        forged = (e for e in record.exchanges if e.defect is not None and e.defect.forgery)
+        yield from cls.each_of(record, kind=(e.kind for e in forged if e.kind is not Kind.BALANCE))
 
     def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
         burnt = callback.reference_id if self.by_reference else callback.transaction_id
-        yield Branch(ERRORS, state.with_notes(state.notes | {burnt}), FLAWED, None)
+        burns = self.kind in (None, callback.kind)
+        yield Branch(ERRORS, state.with_notes(state.notes | {burnt}) if burns else state, FLAWED, None)
 
     def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
         if callback.transaction_id is not None and callback.transaction_id in state.notes:
@@ -422,7 +470,24 @@ class UnknownFieldRefused(_Refuses):
     def _mistakes(self, exchange: Exchange) -> bool:
         with suppress(ValueError, RecursionError):
             value = json.loads(exchange.body)
-            return isinstance(value, dict) and len(value) > len(exchange.callback.fields())
+            # The contract names meta, but no callback of the suite has it as a field of its own.
+            return isinstance(value, dict) and len(value.keys() - {"meta"}) > len(exchange.callback.fields())
+        return False
+
+
+@flaw(
+    "bet-with-meta-refused",
+    "a bet that says in meta what was bet on is refused",
+    "accept the object in meta, and ignore what you do not need of it",
+    "D",
+)
+class BetWithMetaRefused(_Refuses):
+    """An object is no value to it."""
+
+    def _mistakes(self, exchange: Exchange) -> bool:
+        with suppress(ValueError, RecursionError):
+            value = json.loads(exchange.body)
+            return exchange.kind is Kind.BET and isinstance(value, dict) and isinstance(value.get("meta"), dict)
         return False
 
 

@@ -151,6 +151,19 @@ class EveryWinRefused(Credit):
         yield refuses(state, win)
 
 
+@flaw(
+    "win-refused-at-zero-balance",
+    "a win is refused while the balance is 0, so the player who has bet everything is never paid",
+    "a win needs no money on the account",
+    "D",
+)
+class WinRefusedAtZeroBalance(Credit):
+    """Who has nothing wins nothing."""
+
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+        yield branch if state.balances[win.player_id] else refuses(state, win)
+
+
 # -- which bet it settles ---------------------------------------------------------------------------
 
 
@@ -386,9 +399,11 @@ class _Early(Flaw):
     def _uncredited_win(
         self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
     ) -> Iterator[Branch]:
-        if bet is None:
+        # A wallet may keep nothing of a bet that it declined.
+        declined = bet is not None and bet.fate is Fate.DECLINED
+        if bet is None or declined:
             yield from self._before_its_bet(state, win)
-        else:
+        if bet is not None:
             yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
 
     def _before_its_bet(self, state: State, win: Callback) -> Iterator[Branch]:
