@@ -21,7 +21,7 @@ from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import ALTERNATIVES, RULES, Need
 from pytest_provider_contract.scenario import BetPlan, Scenario, balance, bet, rollback, scenario, win
-from pytest_provider_contract.settings import Settings
+from pytest_provider_contract.settings import EFFORTS, Settings
 from pytest_provider_contract.shrink import shrink
 from pytest_provider_contract.strategies import Funds
 
@@ -140,16 +140,17 @@ class ContractRun:
         """Whether no more rules can be tested, for lack of time; notes why.
 
         That is the last resort, for an operator so slow that testing every rule once takes more
-        than the effort's time; it is told so by a red run. Where the time should do, a busy
-        machine is no reason: such a run ends a little late.
+        than the next longer effort's time; it is told so by a red run. One that is only a little
+        too slow gets a longer run instead, and so does one on a busy machine.
         """
         effort, median_s = self.settings.effort, self._median_ms() / 1000
-        longer = {"quick": "standard", "standard": "certify"}.get(effort.name)
-        limit_s = effort.total_s - (_RESTORING + _STAGE) * median_s
-        if longer is None or _EVERY_RULE * median_s < effort.total_s or self._now() - self._began_s < limit_s:
+        longer = next((e for e in EFFORTS.values() if e.total_s > effort.total_s), None)
+        if longer is None or _EVERY_RULE * median_s < effort.total_s:
+            return False
+        if self._now() - self._began_s < longer.total_s - (_RESTORING + _STAGE) * median_s:
             return False
         self.results.slow = (
-            f"the operator is slow ({median_s * 1000:.0f} ms a callback): give --operator-effort={longer}"
+            f"the operator is slow ({median_s * 1000:.0f} ms a callback): give --operator-effort={longer.name}"
         )
         return True
 
