@@ -53,19 +53,18 @@ class CertificationKey:
         return self._private_key.sign(message, padding.PKCS1v15(), hashes.SHA256())
 
 
-def load_certification_key(where: str, option: str) -> CertificationKey:
+def load_certification_key(where: str) -> CertificationKey:
     """Load the key that signs certificates.
 
     Args:
         where: A path, or ``env:NAME``.
-        option: The option that named it, for the message.
 
     Raises:
         SigningKeyError: It can't be read, or is neither Ed25519 nor RSA of 2048 bits or more.
     """
-    key = load_private_key(where, option)
+    key = load_private_key(where)
     if not isinstance(key, ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) or _is_weak(key):
-        raise SigningKeyError(f"the key in {where} of {option} is neither Ed25519 nor RSA of 2048 bits or more")
+        raise SigningKeyError(f"the key in {where} is neither Ed25519 nor RSA of 2048 bits or more")
     return CertificationKey(key)
 
 

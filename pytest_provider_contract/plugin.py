@@ -181,10 +181,9 @@ def _local_stand_in(config: pytest.Config, terms: Terms) -> AbstractContextManag
     from pytest_provider_contract.launch.provider_api import ProviderApi  # noqa: PLC0415
     from pytest_provider_contract.launch.server import serving  # noqa: PLC0415
     from pytest_provider_contract.profile import load_profile  # noqa: PLC0415
-    from pytest_provider_contract.settings import STATE_DIRECTORY  # noqa: PLC0415
-    from pytest_provider_contract.signing import key_in, load_key  # noqa: PLC0415
+    from pytest_provider_contract.settings import key_of  # noqa: PLC0415
 
-    key = load_key(str(key_in(config.invocation_params.dir / STATE_DIRECTORY)))
+    key, _ = key_of(None, config.invocation_params.dir)
     return serving(ProviderApi(load_profile("155io"), key, terms))
 
 

@@ -73,6 +73,7 @@ class Session:
         self.with_suite = False
         self.problems: list[str] = []
         self.report: Report | None = None
+        self._written = False
         self.folding = OneFaultOnce(lambda: self.report)
         self._started_at = datetime.now(UTC)
         self._started_s = time.monotonic()
@@ -500,6 +501,7 @@ class Session:
             return
         try:
             write_reports(self.report, self.settings.directory)
+            self._written = True
         except OSError as error:
             self.problems.append(f"--operator-report: the reports can't be written: {error}")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -570,10 +572,10 @@ class Session:
                 terminalreporter.write_line(line)
 
     def _point_to_reports(self, terminalreporter: Any, report: Report) -> None:
-        if self.settings.report:
+        if self._written:
             page = _relative(self.settings.directory / PAGE, Path(self.config.invocation_params.dir))
             terminalreporter.write_line(f"report: {page}, and the same as data beside it; all of it may be shared")
-        elif report.findings:
+        elif report.findings and not self.settings.report:
             terminalreporter.write_line("for a page with every exchange drawn: --operator-report=DIR")
         if os.environ.get("GITHUB_ACTIONS") == "true":
             terminalreporter.ensure_newline()

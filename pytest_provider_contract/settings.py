@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ from pytest_provider_contract.transport import Endpoint
 STATE_DIRECTORY = ".provider-contract"
 CERTIFICATE_DAYS = 180
 _MOST_DAYS = 3660
-_CURRENCY_LETTERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def read_settings(config: pytest.Config) -> Settings:
         )
     if len({p.player_id for p in players}) < len(players):
         raise pytest.UsageError("--operator-player names the same player twice: each must be another account")
-    report = _directory(config, option(config, "operator_report"))
+    report = _report(config)
     return Settings(
         target=target,
         endpoint=None if bundled else endpoint_of(target),
@@ -165,15 +166,15 @@ def read_settings(config: pytest.Config) -> Settings:
         key=key,
         key_source=source,
         players=players,
-        rewards=tuple(option(config, "operator_reward") or ()),
+        rewards=tuple(_reward(text) for text in option(config, "operator_reward") or ()),
         max_stake=_positive(config, "operator_max_stake", int),
         rate=_positive(config, "operator_rate", float),
         rules=_rules(option(config, "operator_rules")),
         effort=_effort(option(config, "operator_effort") or "standard"),
         strict=bool(option(config, "operator_strict")),
         unsigned=unsigned,
-        directory=Path(config.invocation_params.dir) / (report or STATE_DIRECTORY),
-        report=bool(report),
+        directory=report or Path(config.invocation_params.dir) / STATE_DIRECTORY,
+        report=report is not None,
         replay=_existing(config, "operator_replay"),
         save=_writable(config, bundled=bundled),
         recheck=_existing(config, "operator_recheck"),
@@ -229,7 +230,7 @@ def _certification(config: pytest.Config) -> Certification | None:
         raise pytest.UsageError(f"--operator-certificate-days={days}: give at most {_MOST_DAYS}")
     here = Path(config.invocation_params.dir)
     try:
-        key = load_certification_key(_from(here, where), "--operator-certify-key") if where else None
+        key = load_certification_key(_from(here, where)) if where else None
     except SigningKeyError as error:
         raise pytest.UsageError(f"--operator-certify-key: {error}") from None
     return Certification(path, key, days)
@@ -249,11 +250,17 @@ def player_of(text: str) -> Player:
     session_id, _, currency = rest.partition(":")
     if not player_id:
         raise pytest.UsageError(f"--operator-player={player_id}…: give ID, ID:SESSION or ID:SESSION:CURRENCY")
-    if currency and not (len(currency) == _CURRENCY_LETTERS and currency.isascii() and currency.isupper()):
+    if currency and not re.fullmatch("[A-Z]{3}", currency):
         raise pytest.UsageError(
             f"--operator-player={player_id}:…: the currency is a code of three capitals such as EUR"
         )
     return Player(player_id, session_id or f"session-{player_id}", currency or None)
+
+
+def _reward(text: str) -> str:
+    if not re.fullmatch("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text):
+        raise pytest.UsageError(f"--operator-reward={text}: give the UUID of a granted reward")
+    return text
 
 
 def endpoint_of(url: str) -> Endpoint:
@@ -265,22 +272,20 @@ def endpoint_of(url: str) -> Endpoint:
     try:
         return Endpoint.parse(url)
     except ValueError as error:
-        raise pytest.UsageError(
-            f"--operator-url={typed(url)}: {error}, or reference for the bundled operator"
-        ) from None
+        raise pytest.UsageError(f"--operator-url={typed(url)}: {error}") from None
 
 
 def _positive(config: pytest.Config, name: str, kind: type[Any]) -> Any:
     text = option(config, name)
     if text in (None, ""):
         return None
-    flag = "--" + name.replace("_", "-")
     try:
         value = kind(text)
     except ValueError:
-        raise pytest.UsageError(f"{flag}={text}: give a number above 0") from None
-    if not 0 < value < float("inf"):
-        raise pytest.UsageError(f"{flag}={text}: give a number above 0")
+        value = None
+    if value is None or not 0 < value < math.inf:
+        number = "a whole number" if kind is int else "a number"
+        raise pytest.UsageError(f"--{name.replace('_', '-')}={text}: give {number} above 0")
     return value
 
 
@@ -304,7 +309,7 @@ def _existing(config: pytest.Config, name: str) -> Path | None:
     if not given:
         return None
     path = Path(config.invocation_params.dir, str(given))
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where a name is too long
         raise pytest.UsageError(f"--{name.replace('_', '-')}={given}: there is no such file")
     return path
 
@@ -323,15 +328,25 @@ def _writable(config: pytest.Config, *, bundled: bool) -> Path | None:
     if not save:
         return None
     path = Path(config.invocation_params.dir, str(save))
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
+    if os.path.isdir(path) or not os.access(path.parent, os.W_OK):  # noqa: PTH112 - as above
         raise pytest.UsageError(f"--operator-save={save}: no file can be written there")
     return path
 
 
-def _directory(config: pytest.Config, name: str | None) -> str | None:
-    if name and (Path(config.invocation_params.dir) / name).is_file():
-        raise pytest.UsageError(f"--operator-report={name}: this is a file; give a directory")
-    return name or None
+def _report(config: pytest.Config) -> Path | None:
+    """The directory of the reports, made at once: a run must not find out at its end that it can't be."""
+    name = option(config, "operator_report")
+    if not name:
+        return None
+    directory = Path(config.invocation_params.dir, str(name))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "this is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise pytest.UsageError(f"--operator-report={name}: {reason}; give a directory that can be written") from None
+    if not os.access(directory, os.W_OK):
+        raise pytest.UsageError(f"--operator-report={name}: give a directory that can be written")
+    return directory
 
 
 def _seed(config: pytest.Config) -> int:

@@ -192,41 +192,43 @@ def load_key(where: str) -> SigningKey:
     Raises:
         SigningKeyError: It is missing, unreadable, encrypted, public, or no RSA key.
     """
-    key = load_private_key(where, "--operator-key")
+    key = load_private_key(where)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise SigningKeyError(f"the key in {where} is no RSA key")
     return SigningKey(key)
 
 
-def load_private_key(where: str, option: str) -> PrivateKeyTypes:
+def load_private_key(where: str) -> PrivateKeyTypes:
     """Load a private key of any kind.
 
     Args:
         where: A path, or ``env:NAME``.
-        option: The option that named it, for the message.
 
     Raises:
         SigningKeyError: It is missing, unreadable, encrypted or public.
     """
-    pem = _pem(where, option)
+    pem = _pem(where)
     try:
         return serialization.load_pem_private_key(pem, password=None)
     except TypeError:
         raise SigningKeyError(f"the key in {where} is encrypted; give one without a passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
         what = "is a public key; give the private one" if b"PUBLIC KEY" in pem else "is no PEM private key"
-        raise SigningKeyError(f"what {option}={where} names {what}") from None
+        raise SigningKeyError(f"{where} {what}") from None
 
 
-def _pem(where: str, option: str) -> bytes:
+def _pem(where: str) -> bytes:
     if where.startswith("env:"):
-        value = os.environ.get(where[4:])
+        name = where.removeprefix("env:")
+        if not name:
+            raise SigningKeyError("env: names no environment variable; give env:NAME")
+        value = os.environ.get(name)
         if not value:
-            raise SigningKeyError(f"the environment variable {where[4:]} of {option} is not set")
+            raise SigningKeyError(f"the environment variable {name} is not set")
         # CI systems often store a multi-line secret with literal \n.
         return value.replace("\\n", "\n").encode()
     if "-----BEGIN" in where:
-        raise SigningKeyError(f"{option} takes a file or env:NAME, not the key itself")
+        raise SigningKeyError("give a file or env:NAME, not the key itself")
     try:
         return Path(where).read_bytes()
     except OSError as error:

@@ -24,16 +24,22 @@ class Endpoint:
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give an absolute URL such as https://wallet.example/provider")
+            raise ValueError(
+                "give an absolute URL such as https://wallet.example/provider, or reference for the bundled operator"
+            )
         if parts.username or parts.password:
             raise ValueError("a user name or password in the URL is not supported")
         if parts.query or parts.fragment:
             raise ValueError("a base URL has neither query nor fragment")
         if any(c.isspace() or not c.isprintable() for c in url) or not url.isascii():
             raise ValueError("a URL has no white space and only ASCII characters")
-        if parts.port == 0:
-            raise ValueError("port 0 is nobody's")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if port == 0:
+            raise ValueError("a port is a number from 1 to 65535")
+        port = port or (443 if parts.scheme == "https" else 80)
         return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
 
     @property

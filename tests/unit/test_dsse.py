@@ -164,12 +164,12 @@ def test_private_keys_that_sign_no_certificates(tmp_path: Path, monkeypatch: pyt
     for key in (curve, WEAK):
         (tmp_path / "key.pem").write_bytes(pem(key))  # type: ignore[arg-type]
         with pytest.raises(SigningKeyError, match="neither Ed25519 nor RSA of 2048 bits"):
-            load_certification_key(str(tmp_path / "key.pem"), "--operator-certify-key")
+            load_certification_key(str(tmp_path / "key.pem"))
     good = made("ed25519")
     monkeypatch.setenv("CERTIFY_KEY", pem(good).decode().replace("\n", "\\n"))
-    assert load_certification_key("env:CERTIFY_KEY", "--x").fingerprint == CertificationKey(good).fingerprint
-    with pytest.raises(SigningKeyError, match="the environment variable NONE of --x is not set"):
-        load_certification_key("env:NONE", "--x")
+    assert load_certification_key("env:CERTIFY_KEY").fingerprint == CertificationKey(good).fingerprint
+    with pytest.raises(SigningKeyError, match="the environment variable NONE is not set"):
+        load_certification_key("env:NONE")
 
 
 def test_public_keys_that_verify_none(tmp_path: Path) -> None:

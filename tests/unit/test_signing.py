@@ -260,9 +260,9 @@ class TestLoaded:
         for where, message in (
             (str(tmp_path / "none.pem"), "can't be read: No such file or directory"),
             (str(tmp_path), "can't be read: Is a directory"),
-            ("env:NO_SUCH_KEY", "the environment variable NO_SUCH_KEY of --operator-key is not set"),
+            ("env:NO_SUCH_KEY", "the environment variable NO_SUCH_KEY is not set"),
             ("env:EMPTY_KEY", "is not set"),
-            ("env:", "is not set"),
+            ("env:", "names no environment variable"),
         ):
             with pytest.raises(SigningKeyError) as error:
                 load_key(where)
@@ -271,4 +271,4 @@ class TestLoaded:
     def test_not_the_key_itself(self, pem: bytes) -> None:
         with pytest.raises(SigningKeyError) as error:
             load_key(pem.decode())
-        assert one_sentence(error) == "--operator-key takes a file or env:NAME, not the key itself"
+        assert one_sentence(error) == "give a file or env:NAME, not the key itself"
