@@ -138,7 +138,8 @@ class _Inquiry:
     def _plainest_first(self, left: list[Flaw]) -> list[Flaw]:
         """Those that take least for granted first: few parameters, and no bet declined for reasons unknown."""
         insisting = [replace(record, insist=True) for record in self.seen]
-        return sorted(self._left(left, insisting) or left, key=assumptions)
+        left = self._left(left, insisting) or left
+        return sorted([flaw for flaw in left if not flaw.made_to_fit] or left, key=assumptions)
 
     def _corroborated(self, left: list[Flaw]) -> list[Flaw]:
         """Without those that could explain almost anything, unless their plain form was seen at work."""

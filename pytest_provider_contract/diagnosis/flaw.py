@@ -31,11 +31,14 @@ class Flaw(Ledger):
         steady: Whether it can't come and go, because it is how the operator writes or reads.
         shown_by: For a flaw that could explain almost anything: another one that must explain
             some broken history of the same wallet before it is believed.
+        made_to_fit: Whether its parameter is made from the answer to be explained, so that whatever
+            else explains it is the better cause.
     """
 
     cause: ClassVar[Cause]
     steady: ClassVar[bool] = False
     shown_by: ClassVar[type[Flaw] | None] = None
+    made_to_fit: ClassVar[bool] = False
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:

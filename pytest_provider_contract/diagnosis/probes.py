@@ -53,7 +53,11 @@ MONEY: tuple[Scenario, ...] = (
     scenario((BetPlan(0, of_balance=True), BetPlan(0, of_balance=True)), bet(0), balance(), bet(0), rollback(0)),
 )
 
-LARGE: tuple[Scenario, ...] = (scenario(BetPlan((1 << 31) + 7), bet(), rollback()),)
+LARGE: tuple[Scenario, ...] = (
+    scenario(BetPlan((1 << 31) + 7), bet(), rollback()),
+    # What is left of it in 32 bits is a small amount.
+    scenario(BetPlan((1 << 32) + 7), bet(), rollback()),
+)
 
 TWO_PLAYERS: tuple[Scenario, ...] = (
     scenario(

@@ -92,6 +92,11 @@ class AmountsMisread(Flaw):
             # Some check, of the amount or of the database, may stop what wrapped around.
             yield refuses(state, bet)
 
+    def _win(self, state: State, win: Callback) -> Iterator[Branch]:
+        yield from super()._win(state, win)
+        if (win.amount or 0) < 0:
+            yield refuses(state, win)
+
 
 @flaw(
     "large-amounts-refused",

@@ -74,6 +74,7 @@ class BetNotDebited(NewBet):
 class BetDebitsWrongAmount(NewBet):
     """Debits a function of the amount."""
 
+    made_to_fit = True
     distortion: Distortion | None = None
 
     @classmethod

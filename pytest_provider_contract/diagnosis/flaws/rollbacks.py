@@ -157,6 +157,7 @@ class RefundNothing(_Refund):
 class RefundWrongAmount(_Refund):
     """Refunds a function of the stake."""
 
+    made_to_fit = True
     distortion: Distortion | None = None
 
     @classmethod

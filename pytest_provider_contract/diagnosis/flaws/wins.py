@@ -103,6 +103,7 @@ class ZeroWinRefused(Flaw):
 class WinCreditsWrongAmount(Credit):
     """Credits a function of the amount."""
 
+    made_to_fit = True
     distortion: Distortion | None = None
 
     @classmethod
