@@ -210,10 +210,6 @@ class Ledger:
             return list(self._defective(state, callback, defect))
         return list(self._correct(state, callback))
 
-    def rule(self, state: State, callback: Callback, defect: Defect | None = None) -> str | None:
-        """The rule that speaks of a callback in a state: that of its first conforming answer."""
-        return self.branches(state, callback, defect)[0].rule
-
     # -- correct requests -------------------------------------------------------------------
 
     def _correct(self, state: State, callback: Callback) -> Iterator[Branch]:

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_provider_contract.callbacks import Callback
-from pytest_provider_contract.history import UNKNOWN_PLAYER
+from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect
 from pytest_provider_contract.ledger import Fate, Ledger, State
 from pytest_provider_contract.profile import Either, Kind, Status
 from pytest_provider_contract.rules import RULES
@@ -728,3 +728,62 @@ class TestAdvice:
         performance = provider_of(Wallet(Habits(), {"alice": 100, "bob": 80})).play(Scenario(ONE, steps))
         assert performance.violation is None
         assert performance.advisory == frozenset()
+
+
+class TestOpenQuestions:
+    """Answers on which the contract is silent: both are true, and only the money counts."""
+
+    ledger = Ledger({"alice": "EUR"})
+
+    def settled(self, *sent: Callback) -> State:
+        """The state after callbacks were all answered SUCCESS."""
+        state = State({"alice": 100})
+        for callback in sent:
+            state = next(b.state for b in self.ledger.branches(state, callback) if Status.SUCCESS in b.statuses)
+        return state
+
+    def answers(self, state: State, callback: Callback, defect: Defect | None = None) -> set[tuple[bool, int]]:
+        """Whether SUCCESS may be answered, and alice's money afterwards."""
+        branches = self.ledger.branches(state, callback, defect)
+        return {(status is OK, b.state.balances["alice"]) for b in branches for status in b.statuses}
+
+    def callback(self, kind: Kind, id_: str, about: str | None = None, amount: int | None = 40) -> Callback:
+        return Callback(kind, "q", "alice", "s", "t", id_, about, "r1", "g", amount, "EUR")
+
+    def test_a_second_win_of_a_settled_bet_is_credited_or_refused_as_the_answer_says(self) -> None:
+        bet_, first, second = (
+            self.callback(Kind.BET, "bet-1"),
+            self.callback(Kind.WIN, "win-1", "bet-1", 7),
+            self.callback(Kind.WIN, "win-2", "bet-1", 9),
+        )
+        assert self.answers(self.settled(bet_, first), second) == {(True, 76), (False, 67)}
+
+    def test_a_win_of_another_round_than_its_bet_may_be_refused(self) -> None:
+        bet_, won = self.callback(Kind.BET, "bet-1"), self.callback(Kind.WIN, "win-1", "bet-1", 7)
+        assert self.answers(self.settled(bet_), won) == {(True, 67)}
+        assert self.answers(self.settled(bet_), replace(won, round_id="r2")) == {(True, 67), (False, 60)}
+
+    def test_a_win_whose_own_id_was_rolled_back_may_be_refused(self) -> None:
+        bet_, won = self.callback(Kind.BET, "bet-1"), self.callback(Kind.WIN, "win-1", "bet-1", 7)
+        stray = self.callback(Kind.ROLLBACK, "back-1", "win-1", None)
+        assert self.answers(self.settled(bet_, stray), won) == {(True, 67), (False, 60)}
+
+    @pytest.mark.parametrize(
+        ("kind", "damaged", "json", "allowed"),
+        [
+            (Kind.BET, "clientPlayerId", "null", {(True, 60), (False, 60)}),
+            (Kind.ROLLBACK, "referenceTransactionId", "null", {(True, 60), (False, 60)}),
+            (Kind.WIN, "referenceTransactionId", "null", {(True, 67), (False, 60)}),
+            (Kind.WIN, "amount", '"7"', {(True, 60), (False, 60), (True, 67)}),
+            (Kind.WIN, "amount", "[]", {(True, 60), (False, 60)}),
+            (Kind.BET, "amount", '"7"', {(False, 60)}),
+            (Kind.BET, "amount", None, {(True, 60), (False, 60)}),
+        ],
+    )
+    def test_a_damaged_field_moves_no_money_that_it_does_not_spell(
+        self, kind: Kind, damaged: str, json: str | None, allowed: set[tuple[bool, int]]
+    ) -> None:
+        state = self.settled(self.callback(Kind.BET, "bet-1"))
+        about = None if kind is Kind.BET else "bet-1"
+        sent = self.callback(kind, "id-2", about, None if kind is Kind.ROLLBACK else 7)
+        assert self.answers(state, sent, Defect("REPLY-03", "field", damaged, json)) == allowed

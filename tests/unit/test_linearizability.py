@@ -16,7 +16,7 @@ from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
 from pytest_provider_contract.ledger import UNTOLD, Branch, Ledger, State, told
 from pytest_provider_contract.linearizability import Operation, Situation, search
-from pytest_provider_contract.profile import Kind, Status
+from pytest_provider_contract.profile import Either, Kind, Status
 
 LEDGER = Ledger({"ann": "EUR", "bob": "EUR"})
 START = State({"ann": 100, "bob": 100})
@@ -246,6 +246,19 @@ def test_a_lost_bet_costs_nothing_after_its_rollback() -> None:
     rolled_back = answered(CALLBACKS[6], OK, 100, (1, 2))
     assert judged(lost, rolled_back, answered(CALLBACKS[10], OK, 100, (5, 6))).ends
     assert not judged(lost, rolled_back, answered(CALLBACKS[10], OK, 40, (5, 6))).ends
+
+
+@pytest.mark.parametrize(("reported", "explained"), [(40, True), (0, False)])
+def test_where_a_replay_must_tell_its_original_balance_no_later_one_is_waited_for(
+    reported: int, explained: bool
+) -> None:
+    ledger = Ledger({"ann": "EUR", "bob": "EUR"}, either=replace(Either(), replay_reports_current=False))
+    state = START
+    for sent in (CALLBACKS[0], CALLBACKS[2]):  # told 40, then 0
+        state = next(branch.state for branch in ledger.branches(state, sent) if OK in branch.statuses)
+    replay = answered(CALLBACKS[0], OK, reported)
+    found = search(ledger, {Situation(state, frozenset({0})): frozenset()}, [replay])
+    assert bool(found.ends) is explained
 
 
 def test_the_order_explains_the_answers() -> None:
