@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("operator_url") or config.getini("operator_url"):
         if config.option.help or config.getoption("version", 0):
             return
-        from pytest_provider_contract.session import Session  # noqa: PLC0415
+        from pytest_provider_contract.session import Session
 
         session = Session.start(config)
         config.pluginmanager.register(session, _SESSION)
@@ -159,7 +159,7 @@ def contract_check(pytestconfig: pytest.Config, request: pytest.FixtureRequest) 
 @pytest.fixture
 def provider_api_terms() -> Terms:
     """What the operator agreed with the provider; override it to change operatorId, games or addresses."""
-    from pytest_provider_contract.launch.terms import Terms  # noqa: PLC0415
+    from pytest_provider_contract.launch.terms import Terms
 
     return Terms()
 
@@ -178,10 +178,10 @@ def provider_api(pytestconfig: pytest.Config, provider_api_terms: Terms) -> Iter
 
 def _local_stand_in(config: pytest.Config, terms: Terms) -> AbstractContextManager[ProviderApi]:
     """A stand-in of a session without an operator's URL: real play waits for `ProviderApi.use_wallet`."""
-    from pytest_provider_contract.launch.provider_api import ProviderApi  # noqa: PLC0415
-    from pytest_provider_contract.launch.server import serving  # noqa: PLC0415
-    from pytest_provider_contract.profile import load_profile  # noqa: PLC0415
-    from pytest_provider_contract.settings import key_of  # noqa: PLC0415
+    from pytest_provider_contract.launch.provider_api import ProviderApi
+    from pytest_provider_contract.launch.server import serving
+    from pytest_provider_contract.profile import load_profile
+    from pytest_provider_contract.settings import key_of
 
     key, _ = key_of(None, config.invocation_params.dir)
     return serving(ProviderApi(load_profile("155io"), key, terms))

@@ -551,7 +551,7 @@ class Session:
         self._tell_first_look(terminalreporter)
         if self.selected and (self.with_suite or self.results.findings):
             terminalreporter.section("provider contract")
-            for line in table(self.results, self.verdict(), self.settings, terminalreporter._tw.fullwidth):  # noqa: SLF001
+            for line in table(self.results, self.verdict(), self.settings, terminalreporter._tw.fullwidth):  # noqa: SLF001 - as in `folding`
                 terminalreporter.write_line(line)
             if self.report is not None:
                 self._point_to_reports(terminalreporter, self.report)

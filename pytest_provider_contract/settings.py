@@ -68,7 +68,6 @@ class Settings:
     Attributes:
         target: ``--operator-url`` as it was given.
         endpoint: Where the callbacks go; None until the bundled operator is started.
-        variant: Name of the bundled operator's variant, if one is asked for.
         profile: The contract dialect.
         key: Signs the callbacks; None with ``--operator-unsigned``.
         key_source: Where the key was found, for the header.
@@ -91,7 +90,6 @@ class Settings:
 
     target: str
     endpoint: Endpoint | None
-    variant: str | None
     profile: Profile
     key: SigningKey | None
     key_source: str
@@ -118,7 +116,7 @@ class Settings:
 
     def lacks(self, need: Need | None) -> str | None:
         """Why the options switch off what needs something, or None when it is given."""
-        if need == "second player" and len(self.players) < 2:  # noqa: PLR2004
+        if need == "second player" and len(self.players) < 2:  # noqa: PLR2004 - the second one
             return "no second player: give a second --operator-player"
         if need == "reward" and not self.rewards:
             return "no granted reward: give --operator-reward"
@@ -161,7 +159,6 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         target=target,
         endpoint=None if bundled else endpoint_of(target),
-        variant=target.partition(":")[2] or None if bundled else None,
         profile=profile,
         key=key,
         key_source=source,

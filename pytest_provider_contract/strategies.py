@@ -343,7 +343,7 @@ STORM_PATTERNS: dict[str, Callable[[Scenario], bool]] = {
     "two players at once": lambda s: any(
         len({s.bets[step.bet].player for step in group if step.bet is not None}) > 1 for group in _groups(s)
     ),
-    "eight or more at once": lambda s: any(len(group) > 7 for group in _groups(s)),  # noqa: PLR2004
+    "eight or more at once": lambda s: any(len(group) > 7 for group in _groups(s)),  # noqa: PLR2004 - as its name says
 }
 
 

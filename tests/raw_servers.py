@@ -38,7 +38,7 @@ def read_request(sock: socket.socket) -> bytes:
 def answers(*replies: bytes) -> Behaviour:
     """Read a request and send some bytes, as often as there are replies, then close."""
 
-    def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+    def behave(sock: socket.socket, number: int) -> None:
         for reply in replies:
             if not read_request(sock):
                 return
@@ -47,13 +47,13 @@ def answers(*replies: bytes) -> Behaviour:
     return behave
 
 
-def silent(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+def silent(sock: socket.socket, number: int) -> None:
     while sock.recv(4096):
         pass
 
 
 def endless(first: bytes, again: bytes, pause_s: float = 0.0) -> Behaviour:
-    def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+    def behave(sock: socket.socket, number: int) -> None:
         read_request(sock)
         sock.sendall(first)
         while True:

@@ -79,7 +79,7 @@ def _why(label: str, rule: Mapping[str, Any], after: Report) -> str:
 
 
 def _read(path: Path) -> Report:
-    from pytest_provider_contract.schemas import first_error  # noqa: PLC0415
+    from pytest_provider_contract.schemas import first_error
 
     try:
         with path.open("rb") as file:

@@ -89,10 +89,10 @@ def command(
     if the suite can be played, 1 if the wallet or what is in front of it must be mended first,
     4 if the URL or an option is wrong.
     """
-    import pytest  # noqa: PLC0415
+    import pytest
 
-    from pytest_provider_contract import settings  # noqa: PLC0415
-    from pytest_provider_contract.preflight.examine import Target, examine  # noqa: PLC0415
+    from pytest_provider_contract import settings
+    from pytest_provider_contract.preflight.examine import Target, examine
 
     try:
         dialect = settings.profile_of(profile)
@@ -115,8 +115,8 @@ def command(
 def _wallet(
     url: str, key: SigningKey | None, players: tuple[Player, ...]
 ) -> Iterator[tuple[Endpoint, tuple[Player, ...]]]:
-    from pytest_provider_contract.bundled import bundled_operator  # noqa: PLC0415
-    from pytest_provider_contract.settings import endpoint_of  # noqa: PLC0415
+    from pytest_provider_contract.bundled import bundled_operator
+    from pytest_provider_contract.settings import endpoint_of
 
     if url.partition(":")[0] != "reference":
         yield endpoint_of(url), players
@@ -133,7 +133,7 @@ def _told(checkup: Checkup, *, looked_far: bool) -> list[str]:
 
 
 def _ticks() -> Mapping[Any, str]:
-    from pytest_provider_contract.preflight.checkup import Outcome  # noqa: PLC0415
+    from pytest_provider_contract.preflight.checkup import Outcome
 
     marks: dict[Any, str] = {
         Outcome.GOOD: "\N{CHECK MARK}",

@@ -25,7 +25,7 @@ def command(rule: str | None) -> None:
     With RULE (ROLLBACK or ROLLBACK-03) only the faults that break it. Each variant runs with
     pytest --operator-url=reference:NAME.
     """
-    from pytest_provider_contract.reference.variants import variants  # noqa: PLC0415
+    from pytest_provider_contract.reference.variants import variants
 
     known = [each for each in variants().values() if rule is None or _breaks(each, rule.upper())]
     if not known:

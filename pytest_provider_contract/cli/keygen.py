@@ -26,10 +26,10 @@ def command(file: Path, kind: str) -> None:
     The private key goes to FILE, readable by its owner only, the public one beside it as
     .pub.pem. A file that is there already is left as it is.
     """
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-    from pytest_provider_contract.signing import fingerprint_of  # noqa: PLC0415
+    from pytest_provider_contract.signing import fingerprint_of
 
     public = file.with_suffix(".pub.pem")
     if public == file:

@@ -25,7 +25,7 @@ def command(name: str | None) -> None:
     With an ID such as ROLLBACK-03 the rule is shown with a sequence that keeps it and one that
     breaks it; with a CHAPTER such as ROLLBACK only its rules are listed.
     """
-    from pytest_provider_contract.rules import CHAPTERS, RULES  # noqa: PLC0415
+    from pytest_provider_contract.rules import CHAPTERS, RULES
 
     wanted = name.upper() if name else None
     if wanted in RULES:
@@ -46,10 +46,10 @@ def command(name: str | None) -> None:
 
 
 def _explain(id_: str) -> None:
-    from pytest_provider_contract.checks import grouped  # noqa: PLC0415
-    from pytest_provider_contract.examples import EXAMPLES, OPENING, WITHOUT  # noqa: PLC0415
-    from pytest_provider_contract.reference.variants import variants  # noqa: PLC0415
-    from pytest_provider_contract.rules import CHAPTERS, RULES  # noqa: PLC0415
+    from pytest_provider_contract.checks import grouped
+    from pytest_provider_contract.examples import EXAMPLES, OPENING, WITHOUT
+    from pytest_provider_contract.reference.variants import variants
+    from pytest_provider_contract.rules import CHAPTERS, RULES
 
     rule = RULES[id_]
     click.echo(f"{rule.id} {rule.level}  {rule.text}\n")

@@ -45,12 +45,12 @@ def command(
     Findings are printed as they are made. The exit status after Ctrl-C or SIGTERM is 1 if a
     MUST rule was broken, else 0.
     """
-    from pytest_provider_contract.launch.provider_api import ProviderApi  # noqa: PLC0415
-    from pytest_provider_contract.launch.server import serving  # noqa: PLC0415
-    from pytest_provider_contract.launch.terms import GAMES, Terms  # noqa: PLC0415
-    from pytest_provider_contract.profile import load_profile  # noqa: PLC0415
-    from pytest_provider_contract.settings import STATE_DIRECTORY  # noqa: PLC0415
-    from pytest_provider_contract.signing import key_in, load_key  # noqa: PLC0415
+    from pytest_provider_contract.launch.provider_api import ProviderApi
+    from pytest_provider_contract.launch.server import serving
+    from pytest_provider_contract.launch.terms import GAMES, Terms
+    from pytest_provider_contract.profile import load_profile
+    from pytest_provider_contract.settings import STATE_DIRECTORY
+    from pytest_provider_contract.signing import key_in, load_key
 
     if operator_unsigned and operator_key:
         raise click.UsageError("--operator-unsigned sends no signatures: leave --operator-key out, or the other")
@@ -78,7 +78,7 @@ def command(
 
 
 def _game(text: str) -> Game:
-    from pytest_provider_contract.launch.terms import Game  # noqa: PLC0415
+    from pytest_provider_contract.launch.terms import Game
 
     id_, _, name = text.partition(":")
     if not (id_ and name):
@@ -98,7 +98,7 @@ def _introduce(api: ProviderApi, operator_url: str | None, made_in: Path | None)
 
 def _watch(api: ProviderApi) -> None:
     """Print findings until the process is told to stop."""
-    from pytest_provider_contract.launch.findings import told  # noqa: PLC0415
+    from pytest_provider_contract.launch.findings import told
 
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -27,9 +27,9 @@ def command(certificate: Path, key_file: Path, report: Path | None, transcript: 
 
     Exit status 0 when it holds, 1 when it does not, 2 for wrong use.
     """
-    from pytest_provider_contract.certificate import CertificateError, read_certificate  # noqa: PLC0415
-    from pytest_provider_contract.dsse import SIZE_LIMIT, load_public_key  # noqa: PLC0415
-    from pytest_provider_contract.signing import SigningKeyError  # noqa: PLC0415
+    from pytest_provider_contract.certificate import CertificateError, read_certificate
+    from pytest_provider_contract.dsse import SIZE_LIMIT, load_public_key
+    from pytest_provider_contract.signing import SigningKeyError
 
     try:
         key = load_public_key(key_file)

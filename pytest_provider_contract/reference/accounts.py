@@ -33,7 +33,7 @@ class Account:
             ValueError: The text has another form.
         """
         parts = text.rsplit(":", 3)
-        if len(parts) != 4 or not all(parts):  # noqa: PLR2004
+        if len(parts) != 4 or not all(parts):  # noqa: PLR2004 - as in the error below
             raise ValueError(f"{text!r} is not of the form ID:SESSION:CURRENCY:BALANCE")
         player_id, session_id, currency, balance = parts
         if not (balance.isascii() and balance.isdigit()) or int(balance) > MAX_MONEY:

@@ -251,7 +251,7 @@ def timeline(evidence: Mapping[str, Any]) -> Timeline | None:
 def _round_steps(span: float) -> list[float]:
     step = 10 ** math.floor(math.log10(max(span, 0.01)))
     for factor in (2, 1, 0.5, 0.2):
-        if span / (step * factor) >= 3:  # noqa: PLR2004 - at least three intervals
+        if span / (step * factor) >= 3:  # noqa: PLR2004 - of a second - at least three intervals
             step *= factor
             break
     return [round(n * step, 6) for n in range(int(span / step) + 1)]
@@ -311,4 +311,4 @@ def latency_charts(callbacks: Sequence[CallbackTimes]) -> dict[str, LatencyChart
 
 
 def _duration(value_ms: float) -> str:
-    return f"{value_ms:g} ms" if value_ms < 1000 else f"{value_ms / 1000:g} s"  # noqa: PLR2004
+    return f"{value_ms:g} ms" if value_ms < 1000 else f"{value_ms / 1000:g} s"  # noqa: PLR2004 - of a second

@@ -69,12 +69,12 @@ def render_html(report: Report) -> str:
         charts=latency_charts(report.callbacks),
         untested=untested,
         # Our own file, not data.
-        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
     )
 
 
 def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"  # noqa: PLR2004
+    return "-" if value is None else f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"  # noqa: PLR2004 - three digits
 
 
 def _marked(text: str, wrong: object) -> Markup:

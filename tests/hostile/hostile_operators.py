@@ -38,7 +38,7 @@ def spliced(asked: dict[str, Any], extra: bytes) -> bytes:
 def answering(respond: Respond) -> Behaviour:
     """Answer every request on a connection with the bytes that a function makes of its fields."""
 
-    def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+    def behave(sock: socket.socket, number: int) -> None:
         while raw := read_request(sock):
             try:
                 asked = json.loads(raw.partition(b"\r\n\r\n")[2])
@@ -52,7 +52,7 @@ def answering(respond: Respond) -> Behaviour:
 def raw(data: bytes) -> Behaviour:
     """Send the same bytes after each request, and close."""
 
-    def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+    def behave(sock: socket.socket, number: int) -> None:
         read_request(sock)
         sock.sendall(data)
 
@@ -64,7 +64,7 @@ def body(make: Callable[[dict[str, Any]], bytes], *headers: bytes) -> Behaviour:
     return answering(lambda asked: http_reply(make(asked), *headers))
 
 
-def dripping(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+def dripping(sock: socket.socket, number: int) -> None:
     """Send a good reply, one byte a second."""
     while raw_request := read_request(sock):
         asked = json.loads(raw_request.partition(b"\r\n\r\n")[2])
@@ -73,7 +73,7 @@ def dripping(sock: socket.socket, number: int) -> None:  # noqa: ARG001
             time.sleep(1)
 
 
-def trickling_body(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+def trickling_body(sock: socket.socket, number: int) -> None:
     """Send the head at once and the body for ever."""
     read_request(sock)
     sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n")
@@ -139,7 +139,7 @@ class Proxy:
                 return http_reply(body, *([b"Connection: close"] if self._closes else []))
 
 
-def every_third_is_reset(sock: socket.socket, number: int, path: str) -> bool:  # noqa: ARG001
+def every_third_is_reset(sock: socket.socket, number: int, path: str) -> bool:
     """Reset every third connection, and let the others serve a few callbacks."""
     if number % 3 == 2:
         reset(sock)
@@ -162,7 +162,7 @@ def hangs_on(name: str) -> Callable[[socket.socket, int, str], bool]:
 def trickles_on(name: str) -> Callable[[socket.socket, int, str], bool]:
     """Send the head of one kind's reply at once and its body, a good one, far too slowly."""
 
-    def misbehaves(sock: socket.socket, number: int, path: str) -> bool:  # noqa: ARG001
+    def misbehaves(sock: socket.socket, number: int, path: str) -> bool:
         if path != f"/{name}":
             return False
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 300\r\n\r\n{")

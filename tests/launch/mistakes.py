@@ -135,7 +135,7 @@ class PlaysInOneSessionForEver(Casino):
 
 
 class SharesOneSession(PlaysInOneSessionForEver):
-    def session(self, player: str) -> str:  # noqa: ARG002 - that is the mistake
+    def session(self, player: str) -> str:
         return "casino-session"
 
 
@@ -156,7 +156,7 @@ class FailsOnWins(Casino):
 
 
 class VerifiesWithAnotherKey(Wallet):
-    def __init__(self, public_pem: bytes) -> None:  # noqa: ARG002 - that is the mistake
+    def __init__(self, public_pem: bytes) -> None:
         super().__init__(generate_key().public_pem)
 
 

@@ -95,7 +95,7 @@ class Wallet:
         """The bytes that the signature is verified over."""
         return request.raw
 
-    def refuse(self, request: Request, why: str) -> Response:  # noqa: ARG002 - for those who tell
+    def refuse(self, request: Request, why: str) -> Response:
         return self.reply(request, "UNKNOWN_ERROR")
 
     def declines(self, fields: dict[str, Any]) -> str | None:

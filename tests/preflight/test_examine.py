@@ -577,7 +577,7 @@ def test_a_player_without_money(look: Look, key: SigningKey) -> None:
 @pytest.mark.parametrize("status", ["UNKNOWN_ERROR", "BET_LIMIT_REACHED_ERROR", "INSUFFICIENT_BALANCE_ERROR"])
 def test_every_bet_declined(look: Look, key: SigningKey, status: str) -> None:
     class Closed(Wallet):
-        def declines(self, fields: dict[str, Any]) -> str | None:  # noqa: ARG002
+        def declines(self, fields: dict[str, Any]) -> str | None:
             return status
 
     with serving(Closed(key)) as port:

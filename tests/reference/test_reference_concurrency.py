@@ -68,7 +68,7 @@ def test_no_update_is_lost(provider: Provider) -> None:
 
     def play(number: int) -> int:
         moved = 0
-        choose = random.Random(number)  # noqa: S311
+        choose = random.Random(number)
         for _ in range(25):
             bet = a_bet(choose.randrange(100))
             provider.call("bet", **bet)
@@ -105,7 +105,7 @@ def test_killed_at_random_moments(key: rsa.RSAPrivateKey, public_key: Path, tmp_
     database = tmp_path / "wallet.sqlite"
     seed = secrets.randbelow(1 << 32)
     print(f"seed {seed}")
-    moment = random.Random(seed)  # noqa: S311
+    moment = random.Random(seed)
     with running(variant=None, public_key=public_key, players=[ALICE], rewards=[], database=database) as operator:
         expected, history = ALICE.balance, list[Sent]()
         for _ in range(5):

@@ -54,7 +54,7 @@ def test_signature_holes(provider: Provider, name: str) -> None:
         "of another body": provider.sign(body + b" "),
         "of another key": base64.b64encode(other.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode(),
         "PSS": base64.b64encode(provider.key.sign(body, pss, hashes.SHA256())).decode(),
-        "SHA-1": base64.b64encode(provider.key.sign(body, padding.PKCS1v15(), hashes.SHA1())).decode(),  # noqa: S303
+        "SHA-1": base64.b64encode(provider.key.sign(body, padding.PKCS1v15(), hashes.SHA1())).decode(),
     }
     refused = {"status": "UNKNOWN_ERROR", "requestId": fields["requestId"], "clientPlayerId": "alice"}
     assert unsigned(provider, name, body) == refused

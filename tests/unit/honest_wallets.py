@@ -345,7 +345,7 @@ class InMemoryClient:
     spoil: Callable[[dict[str, object]], dict[str, object]] = dict
     losses: Iterator[str] = field(default_factory=lambda: itertools.repeat("none"))  # or request, reply
     probed: dict[str, int] = field(default_factory=dict)  # the money at the time of the last probe
-    chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311 - no secret
+    chance: Random = field(default_factory=lambda: Random(1))
     late: list[Callback] = field(default_factory=list)  # requests whose clients are gone
 
     def encode(self, callback: Callback, envelope: Envelope = ORDINARY) -> bytes:
@@ -355,7 +355,7 @@ class InMemoryClient:
     def send(
         self,
         callback: Callback,
-        envelope: Envelope = ORDINARY,  # noqa: ARG002
+        envelope: Envelope = ORDINARY,
         defect: Defect | None = None,
         fault: Fault | None = None,
     ) -> Exchange:

@@ -207,7 +207,7 @@ class TestFields:
             reply(status=["x" * 100_000]),
             reply(currency="\ud800"),
         ],
-        ids=lambda body: None,  # noqa: ARG005
+        ids=lambda body: None,
     )
     def test_a_missing_or_mistyped_field(self, body: bytes) -> None:
         assert rule_of(judged(body)) == "REPLY-05"

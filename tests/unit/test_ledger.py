@@ -305,7 +305,7 @@ class RefusesRepeats(Wallet):
 
 
 class ForgetsTombstones(Wallet):
-    def buried(self, reference: str, player: str) -> bool:  # noqa: ARG002
+    def buried(self, reference: str, player: str) -> bool:
         return False
 
 

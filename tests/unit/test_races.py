@@ -187,7 +187,7 @@ def test_half_a_request_has_no_effect() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_order_that_explains_a_group_names_each_of_its_exchanges(seed: int) -> None:
     wallet = Wallet(Habits(), {"alice": 1000, "bob": 1000})
-    client = InMemoryClient(wallet, chance=Random(seed))  # noqa: S311 - no secret
+    client = InMemoryClient(wallet, chance=Random(seed))
     plan = scenario(TWO, bet(0), *together(win(0), bet(1), win(0), balance()), win(1))
     performance = Provider(client, PLAYERS, (REWARD,)).play(plan)  # type: ignore[arg-type]
     assert performance.violation is None

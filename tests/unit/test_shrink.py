@@ -134,7 +134,7 @@ class RefundsAgain(Wallet):
 
 
 class ForgetsTombstones(Wallet):
-    def buried(self, reference: str, player: str) -> bool:  # noqa: ARG002
+    def buried(self, reference: str, player: str) -> bool:
         return False
 
 

@@ -56,7 +56,7 @@ class TestOrdinary:
     def test_a_reply_is_read_whole_and_the_request_is_exact(self) -> None:
         seen: list[bytes] = []
 
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             seen.append(read_request(sock))
             sock.sendall(OK)
 
@@ -142,7 +142,7 @@ class TestDeadline:
         assert not reply.idle
 
     def test_it_covers_sending_too(self) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             stop.wait(5)
 
@@ -237,7 +237,7 @@ class TestBroken:
         assert peak < 16 << 20
 
     def test_a_reset_is_told_from_a_close(self) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             read_request(sock)
             reset(sock)
 
@@ -246,7 +246,7 @@ class TestBroken:
         assert (reply.failure, reply.status, reply.idle) == (Failure.RESET, None, False)
 
     def test_a_reset_in_the_middle_of_a_body_keeps_the_status(self) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             read_request(sock)
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
             time.sleep(0.1)
@@ -257,7 +257,7 @@ class TestBroken:
         assert (reply.failure, reply.status) == (Failure.INCOMPLETE, 200)
 
     def test_an_early_answer_to_a_body_never_read_is_still_an_answer(self) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             sock.recv(100)
             sock.sendall(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             sock.shutdown(socket.SHUT_WR)
@@ -310,7 +310,7 @@ class TestIdle:
     @pytest.mark.parametrize("part", [b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nX: 1"])
     @pytest.mark.parametrize("end", [socket.socket.close, reset])
     def test_half_a_head_is_no_idle_connection(self, part: bytes, end: Callable[[socket.socket], None]) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             read_request(sock)
             sock.sendall(OK)
             read_request(sock)

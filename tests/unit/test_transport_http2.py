@@ -105,7 +105,7 @@ class Server:
         self.heads: list[dict[bytes, bytes]] = []
         self.chunks: list[list[h2.events.Event]] = []
 
-    def __call__(self, sock: socket.socket, number: int) -> None:  # noqa: ARG002
+    def __call__(self, sock: socket.socket, number: int) -> None:
         assert isinstance(sock, ssl.SSLSocket)
         self.connections.append(sock.selected_alpn_protocol())
         if sock.selected_alpn_protocol() != "h2":
@@ -152,7 +152,7 @@ class Server:
     def more(self, sock: socket.socket, wire: h2.connection.H2Connection) -> None:
         pass
 
-    def reply(self, sock: socket.socket, wire: h2.connection.H2Connection, got: dict[int, bytes]) -> None:  # noqa: ARG002
+    def reply(self, sock: socket.socket, wire: h2.connection.H2Connection, got: dict[int, bytes]) -> None:
         """Echo, in the opposite order."""
         for number in reversed(got):
             self.send(wire, number, got[number])
@@ -235,7 +235,7 @@ class TestTogether:
                 self.left = dict(got)
                 self.more(sock, wire)
 
-            def more(self, sock: socket.socket, wire: h2.connection.H2Connection) -> None:  # noqa: ARG002
+            def more(self, sock: socket.socket, wire: h2.connection.H2Connection) -> None:
                 for number, body in list(self.left.items()):
                     while body and (room := min(wire.local_flow_control_window(number), 16_384)):
                         wire.send_data(number, body[:room], end_stream=len(body) <= room)
@@ -251,7 +251,7 @@ class TestTogether:
 
     def test_an_encoded_reply(self, pooled: Pooled) -> None:
         class Gzip(Server):
-            def reply(self, sock: socket.socket, wire: h2.connection.H2Connection, got: dict[int, bytes]) -> None:  # noqa: ARG002
+            def reply(self, sock: socket.socket, wire: h2.connection.H2Connection, got: dict[int, bytes]) -> None:
                 for number in got:
                     self.send(wire, number, gzip.compress(b"{}"), (b"content-encoding", b"gzip"))
 
@@ -464,7 +464,7 @@ def test_a_hostile_server_fails_in_time_and_in_bounded_memory(
 )
 def test_trouble_before_the_release_is_no_finding(pooled: Pooled, greeting: bytes) -> None:
     class Troubled(Server):
-        def opened(self, sock: socket.socket, wire: h2.connection.H2Connection) -> None:  # noqa: ARG002
+        def opened(self, sock: socket.socket, wire: h2.connection.H2Connection) -> None:
             sock.sendall(greeting)
             hang_up(sock)
 
@@ -475,7 +475,7 @@ def test_trouble_before_the_release_is_no_finding(pooled: Pooled, greeting: byte
 
 
 def test_whatever_bytes_come_nothing_is_raised(pooled: Pooled) -> None:
-    drawn = random.Random(1)  # noqa: S311
+    drawn = random.Random(1)
 
     def noise() -> bytes:
         size = drawn.randrange(40)
@@ -484,7 +484,7 @@ def test_whatever_bytes_come_nothing_is_raised(pooled: Pooled) -> None:
         )
 
     class Noisy(Server):
-        def reply(self, sock: socket.socket, wire: h2.connection.H2Connection, got: dict[int, bytes]) -> None:  # noqa: ARG002
+        def reply(self, sock: socket.socket, wire: h2.connection.H2Connection, got: dict[int, bytes]) -> None:
             sock.sendall(b"".join(noise() for _ in range(20)))
             hang_up(sock)
 

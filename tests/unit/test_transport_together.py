@@ -39,7 +39,7 @@ def body_of(raw: bytes) -> bytes:
     return raw.partition(b"\r\n\r\n")[2]
 
 
-def echo(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+def echo(sock: socket.socket, number: int) -> None:
     while raw := read_request(sock):
         body = body_of(raw)
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -52,7 +52,7 @@ class Arrivals:
         self.requests: list[bytes] = []
         self.everyone = threading.Barrier(5, timeout=2)
 
-    def meet(self, sock: socket.socket, number: int) -> None:  # noqa: ARG002
+    def meet(self, sock: socket.socket, number: int) -> None:
         """Answer only when five requests are complete."""
         while raw := read_request(sock):
             self.requests.append(raw)
@@ -78,7 +78,7 @@ class TestTogether:
         complete: list[float] = []
         parts: list[int] = []
 
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             sizes, data = [], b""
             while not data.endswith(b'{"a": 1}'):
                 more = sock.recv(4096)
@@ -141,7 +141,7 @@ class TestTogether:
         assert 0.6 <= long.ended_s - long.started_s < 0.8
 
     def test_one_without_reply_does_not_hold_up_the_others(self) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             while raw := read_request(sock):
                 if body_of(raw) == b"mute":
                     silent(sock, 0)
@@ -154,7 +154,7 @@ class TestTogether:
         assert timed[2].ended_s < timed[1].ended_s - 0.3
 
     def test_an_answer_before_the_last_byte_is_taken_and_its_interval_starts_earlier(self) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             sock.recv(10)
             sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
             silent(sock, 0)
@@ -168,7 +168,7 @@ class TestTogether:
         ("end", "failure"), [(socket.socket.close, Failure.CLOSED), (reset, Failure.RESET)], ids=["closed", "reset"]
     )
     def test_a_request_dropped_on_a_fresh_connection_is_told(self, end: Behaviour, failure: Failure) -> None:
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             raw = read_request(sock)
             if body_of(raw) == b"drop":
                 end(sock)  # type: ignore[call-arg]
@@ -256,7 +256,7 @@ class TestFaults:
         seen: list[bytes] = []
         ends: list[str] = []
 
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             seen.append(read_request(sock))
             try:
                 ends.append("closed" if not sock.recv(1) else "more")
@@ -274,7 +274,7 @@ class TestFaults:
     def test_half_a_body_is_cut(self, size: int) -> None:
         seen: list[bytes] = []
 
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             data = b""
             while more := sock.recv(4096):
                 data += more
@@ -311,7 +311,7 @@ class TestFaults:
     def test_the_first_complete_reply_of_two_counts(self) -> None:
         first = threading.Semaphore(1)
 
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             read_request(sock)
             if first.acquire(blocking=False):
                 time.sleep(0.3)
@@ -327,7 +327,7 @@ class TestFaults:
     def test_a_slow_writer_takes_its_time_and_gets_its_reply(self) -> None:
         arrivals: list[float] = []
 
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             data = b""
             while not data.endswith(b'{"a": 1}'):
                 data += sock.recv(4096)
@@ -346,7 +346,7 @@ class TestFaults:
     def test_a_slow_reader_gets_its_reply_however_long(self) -> None:
         body = b"x" * 300_000
 
-        def behave(sock: socket.socket, number: int) -> None:  # noqa: ARG001
+        def behave(sock: socket.socket, number: int) -> None:
             read_request(sock)
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 

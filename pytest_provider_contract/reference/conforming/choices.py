@@ -1,7 +1,5 @@
 """The other side of each *either* in the contract."""
 
-# ruff: noqa: ARG002 - an override takes what its base takes
-
 from __future__ import annotations
 
 from typing import ClassVar

@@ -35,7 +35,7 @@ class BetLimit500(Wallet):
 
     def _check_funds(self, bet: Bet, account: Account) -> None:
         super()._check_funds(bet, account)
-        if bet.stake > 500:  # noqa: PLR2004
+        if bet.stake > 500:
             raise DeclinedError(BET_LIMIT_REACHED)
 
 
@@ -161,7 +161,7 @@ class LeastBet100(Wallet):
 
     def _check_funds(self, bet: Bet, account: Account) -> None:
         super()._check_funds(bet, account)
-        if 0 < bet.stake < 100:  # noqa: PLR2004
+        if 0 < bet.stake < 100:
             raise DeclinedError(BET_LIMIT_REACHED)
 
 
@@ -205,7 +205,7 @@ class RewardForFiveBets(Wallet):
 
     def _check_bet(self, bet: Bet, account: Account) -> None:
         super()._check_bet(bet, account)
-        if bet.is_free and len(self._used) >= 5:  # noqa: PLR2004
+        if bet.is_free and len(self._used) >= 5:
             raise DeclinedError(BONUS)
 
     def _place(self, bet: Bet, account: Account) -> None:

@@ -119,7 +119,7 @@ class AsyncioServer(Server):
             if colon
         }
         length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit() and len(length) < 8):  # noqa: PLR2004
+        if not (length.isascii() and length.isdigit() and len(length) < 8):
             headers["connection"], length = "close", "0"
         if headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -179,7 +179,7 @@ class ClosesWithoutAWord(AsyncioServer):
 class Http10(AsyncioServer):
     """The server speaks HTTP/1.0: the end of the connection is the end of the reply."""
 
-    def _encoded(self, response: Response, *, stays: bool) -> bytes:  # noqa: ARG002 - none stays
+    def _encoded(self, response: Response, *, stays: bool) -> bytes:
         headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
         lines = [f"HTTP/1.0 {response.line}", *(f"{name}: {value}" for name, value in headers), "", ""]
         return "\r\n".join(lines).encode("latin-1") + response.body

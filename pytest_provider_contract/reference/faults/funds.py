@@ -1,7 +1,5 @@
 """What a bet or a win costs or brings, and whether the player can pay."""
 
-# ruff: noqa: ARG002 - an override takes what its base takes
-
 from __future__ import annotations
 
 import itertools

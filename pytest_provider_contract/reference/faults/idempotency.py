@@ -1,7 +1,5 @@
 """What is recognised as a repetition, for how long, and what a repetition does."""
 
-# ruff: noqa: ARG002 - an override takes what its base takes
-
 from __future__ import annotations
 
 import time
@@ -171,7 +169,7 @@ class Only100BetsCanBeSettled(LaxWallet):
 
     def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
         super()._check_won_bet(win, record)
-        if self._store.age("bets", win.bet_id) >= 100:  # noqa: PLR2004
+        if self._store.age("bets", win.bet_id) >= 100:
             raise DeclinedError(UNKNOWN)
 
 
@@ -201,7 +199,7 @@ class Only50WinsRemembered(LaxWallet):
     """Only the last 50 wins are remembered: a retry of an earlier one credits again."""
 
     def _find_win(self, win: Win) -> WinRecord | None:
-        return super()._find_win(win) if self._store.age("wins", win.transaction_id) < 50 else None  # noqa: PLR2004
+        return super()._find_win(win) if self._store.age("wins", win.transaction_id) < 50 else None
 
     def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
         if super()._find_win(win) is None:
@@ -217,7 +215,7 @@ class BetsRememberedFor2Seconds(LaxWallet):
     def _find_bet(self, bet: Bet) -> BetRecord | None:
         now = time.monotonic()
         age = now - self._times.setdefault(bet.transaction_id, now)
-        return super()._find_bet(bet) if age < 2 else None  # noqa: PLR2004
+        return super()._find_bet(bet) if age < 2 else None
 
 
 @fault("transactions-in-memory-only", "IDEM-09")
@@ -337,7 +335,7 @@ class WinsRememberedFor2Seconds(LaxWallet):
     def _find_win(self, win: Win) -> WinRecord | None:
         now = time.monotonic()
         age = now - self._times.setdefault(win.transaction_id, now)
-        return super()._find_win(win) if age < 2 else None  # noqa: PLR2004
+        return super()._find_win(win) if age < 2 else None
 
     def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
         if super()._find_win(win) is None:

@@ -1,7 +1,5 @@
 """Players that are taken for one another, and bets that are free."""
 
-# ruff: noqa: ARG002 - an override takes what its base takes
-
 from __future__ import annotations
 
 from dataclasses import replace

@@ -4,8 +4,6 @@ The races are real: what is read before the transaction is acted upon inside of 
 the two passes the time that the name tells.
 """
 
-# ruff: noqa: ARG002 - an override takes what its base takes
-
 from __future__ import annotations
 
 import itertools

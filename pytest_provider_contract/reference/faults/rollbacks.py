@@ -1,7 +1,5 @@
 """Which bet a rollback refunds, how much of it, how often, and what if there is none."""
 
-# ruff: noqa: ARG002 - an override takes what its base takes
-
 from __future__ import annotations
 
 import time
@@ -376,7 +374,7 @@ class RollbacksRememberedFor2Seconds(LaxWallet):
     _times: ClassVar[dict[str, float]] = {}
 
     def _repeated_rollback(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
-        if time.monotonic() - self._times.get(rollback.bet_id, 0) >= 2:  # noqa: PLR2004
+        if time.monotonic() - self._times.get(rollback.bet_id, 0) >= 2:
             self._move(rollback, account, record.stake)
 
     def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:

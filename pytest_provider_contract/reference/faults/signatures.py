@@ -195,7 +195,7 @@ class PssSignatureAccepted(_OtherSchemeToo):
 class Sha1SignatureAccepted(_OtherSchemeToo):
     """A signature with SHA-1 is accepted too."""
 
-    scheme, digest = padding.PKCS1v15(), hashes.SHA1()  # noqa: S303
+    scheme, digest = padding.PKCS1v15(), hashes.SHA1()  # noqa: S303 - the fault
 
 
 @fault("bad-signature-gets-success", "SIG-03", "SIG-01", "SIG-02", "SIG-04", "SIG-05")
