@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from pytest_provider_contract.checks import Answer, Violation
-from pytest_provider_contract.diagnosis import flaws, probes
+from pytest_provider_contract.diagnosis import probes
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.explain import explains
 from pytest_provider_contract.diagnosis.flaw import Flaw
@@ -190,6 +190,9 @@ def _probes(record: Record) -> Iterator[Scenario]:
 
 def candidates(record: Record) -> Iterator[Flaw]:
     """Every flaw of the catalogue, in the forms worth trying on a record."""
+    # Some two hundred classes, which a run that finds nothing need not wait for.
+    from pytest_provider_contract.diagnosis import flaws  # noqa: PLC0415
+
     for flaw in flaws.catalogue():
         yield from flaw.guesses(record)
 

@@ -17,6 +17,9 @@ import pytest_provider_contract.session  # noqa: F401
 from pytest_provider_contract.reference.variants import variants
 from pytest_provider_contract.rules import RULES
 
+# A tracer costs these half their time, and every line that they reach others reach too.
+pytestmark = pytest.mark.no_cover
+
 # What shows only now and then, after a while or after a restart takes more than one short run:
 # the benchmark measures it, and other tests cover restarts and the first look.
 LEFT_TO_THE_BENCHMARK = {
