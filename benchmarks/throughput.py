@@ -31,7 +31,7 @@ from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.process import running
 from pytest_provider_contract.run import ContractRun
 from pytest_provider_contract.scenario import Scenario
-from pytest_provider_contract.settings import EFFORTS, Settings
+from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.signing import SigningKey, generate_key
 from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.transport import Endpoint
@@ -130,22 +130,11 @@ def _settings(url: str, key: SigningKey, players: tuple[Player, ...], folder: Pa
     return Settings(
         target=url,
         endpoint=Endpoint.parse(url),
-        variant=None,
         profile=load_profile("155io"),
         key=key,
-        key_source="",
         players=players,
         rewards=(REWARD,),
-        max_stake=None,
-        rate=None,
-        rules=None,
-        effort=EFFORTS["standard"],
-        strict=False,
-        unsigned=False,
         directory=folder,
-        report=False,
-        replay=None,
-        seed=0,
     )
 
 

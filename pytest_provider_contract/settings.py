@@ -63,7 +63,7 @@ class Certification:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run was asked for.
+    """What a run was asked for; the defaults are those of the options.
 
     Attributes:
         target: ``--operator-url`` as it was given.
@@ -91,23 +91,23 @@ class Settings:
     target: str
     endpoint: Endpoint | None
     profile: Profile
-    key: SigningKey | None
-    key_source: str
-    players: tuple[Player, ...]
-    rewards: tuple[str, ...]
-    max_stake: int | None
-    rate: float | None
-    rules: frozenset[str] | None
-    effort: Effort
-    strict: bool
-    unsigned: bool
-    directory: Path
-    report: bool
-    replay: Path | None
-    seed: int
-    certification: Certification | None = None
+    key: SigningKey | None = None
+    key_source: str = ""
+    players: tuple[Player, ...] = ()
+    rewards: tuple[str, ...] = ()
+    max_stake: int | None = None
+    rate: float | None = None
+    rules: frozenset[str] | None = None
+    effort: Effort = EFFORTS["standard"]
+    strict: bool = False
+    unsigned: bool = False
+    directory: Path = Path(STATE_DIRECTORY)
+    report: bool = False
+    replay: Path | None = None
     save: Path | None = None
     recheck: Path | None = None
+    seed: int = 0
+    certification: Certification | None = None
 
     @property
     def bundled(self) -> bool:

@@ -30,21 +30,10 @@ def plain() -> dict[str, Any]:
     settings = Settings(
         target=url,
         endpoint=Endpoint.parse(url),
-        variant=None,
         profile=load_profile("155io"),
-        key=None,
-        key_source="",
-        players=(),
-        rewards=(),
-        max_stake=None,
-        rate=None,
-        rules=None,
         effort=EFFORTS["quick"],
-        strict=False,
-        unsigned=False,
         directory=Path(),
         report=True,
-        replay=None,
         seed=1,
     )
     results = Results(exercised=Counter(dict.fromkeys(SUITE, 1)), ran=set(SUITE))

@@ -21,21 +21,10 @@ HOSTILE = "</title><script>alert(1)</script> & \"'`|*_[x](y) ::error::100%\x00\x
 SETTINGS = Settings(
     target="http://127.0.0.1:8000",
     endpoint=Endpoint.parse("http://127.0.0.1:8000"),
-    variant=None,
     profile=load_profile("155io"),
-    key=None,
-    key_source="",
-    players=(),
-    rewards=(),
-    max_stake=None,
-    rate=None,
-    rules=None,
     effort=EFFORTS["quick"],
-    strict=False,
-    unsigned=False,
     directory=Path("out"),
     report=True,
-    replay=None,
     seed=4711,
 )
 

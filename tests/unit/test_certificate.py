@@ -53,21 +53,14 @@ def finished(change: Callable[[Results], None] = lambda _results: None) -> Repor
     settings = Settings(
         target="https://wallet.example/provider",
         endpoint=Endpoint.parse("https://wallet.example/provider"),
-        variant=None,
         profile=PROFILE,
         key=CALLBACK_KEY,
         key_source="a test",
         players=(Player("alice", "session-a", "EUR"), Player("bob", "session-b", "EUR")),
         rewards=("5e6fa5f3-6f1c-4a3e-9c39-0a3a3b6d2b11",),
-        max_stake=None,
-        rate=None,
-        rules=None,
         effort=EFFORTS["certify"],
-        strict=False,
-        unsigned=False,
         directory=Path(),
         report=True,
-        replay=None,
         seed=42,
     )
     results = Results(exercised=Counter(dict.fromkeys(SUITE, 3)), ran=set(SUITE), sequences=1234)

@@ -28,21 +28,12 @@ def run_of(tmp_path: Path) -> Callable[[str, float, Clock], ContractRun]:
         settings = Settings(
             target="http://127.0.0.1:9",
             endpoint=Endpoint.parse("http://127.0.0.1:9"),
-            variant=None,
             profile=PROFILE,
-            key=None,
             key_source="none",
             players=PLAYERS,
-            rewards=(),
-            max_stake=None,
-            rate=None,
-            rules=None,
             effort=EFFORTS[effort],
-            strict=False,
             unsigned=True,
             directory=tmp_path,
-            report=False,
-            replay=None,
             seed=1,
         )
         run = ContractRun(settings, now=clock)
