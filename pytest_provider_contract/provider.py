@@ -46,7 +46,7 @@ class Performance:
         advisory: SHOULD rules that were not followed.
         balances: Minor units per player index, as last known.
         tested: Whether the scenario's own rule was put to the test.
-        declined: How many bets that could be paid were declined without a reason being given.
+        declined: Steps whose bets could be paid and were declined without a good reason.
         limited: How many bets were declined by a limit of the operator's own.
         ledger: The money rules it was judged by; None when no balance could be read.
         opening: What the wallet held before the first step, likewise.
@@ -65,7 +65,7 @@ class Performance:
     advisory: frozenset[str]
     balances: dict[int, int]
     tested: bool = True
-    declined: int = 0
+    declined: frozenset[int] = frozenset()
     limited: int = 0
     ledger: Ledger | None = None
     opening: State | None = None
@@ -356,7 +356,7 @@ class _Play:
             advisory,
             balances,
             tested,
-            judge.declined if judge else 0,
+            self._declined(judge) if judge else frozenset(),
             judge.limited if judge else 0,
             judge.ledger if judge else None,
             judge.state if judge else None,
@@ -365,6 +365,10 @@ class _Play:
             self._order(judge) if judge else (),
             judge is not None and judge.undecided,
         )
+
+    def _declined(self, judge: Judge) -> frozenset[int]:
+        opening = len(self.exchanges) - len(judge.seen)
+        return frozenset(self.steps[opening + index] for index in judge.declined)
 
     def _order(self, judge: Judge) -> tuple[int, ...]:
         opening = len(self.exchanges) - len(judge.seen)
@@ -395,7 +399,9 @@ class _Play:
             if wanted[0].startswith("LOST") and Status.DUPLICATE in met:
                 return True  # the retry of a bet that has happened, in one of the two ways to say so
             return Status.SUCCESS in met and (wanted[0] != "RACE-04" or Status.INSUFFICIENT_BALANCE in met)
-        return not {judge.step_rules[i] for i in focused}.isdisjoint(wanted)
+        # A bet in focus is one that must be accepted where the scenario sends it.
+        is_declined = not set(focused).isdisjoint(judge.declined)
+        return not is_declined and not {judge.step_rules[i] for i in focused}.isdisjoint(wanted)
 
     # -- minting --------------------------------------------------------------------------------
 
@@ -468,15 +474,16 @@ class _Play:
 
 def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Envelope, Defect | None]:
     envelope = Envelope(step.spelling, step.forgery, step.header_case)
+    damage = step.damage
+    if damage is not None and damage.field is None:
+        defect = Defect(damage.rule, "unreadable", forgery=step.forgery)
+        return replace(envelope, raw=_spoiled(damage, client.encode(callback))), defect
     if step.forgery is not None:
         return envelope, Defect(FORGERY_RULES[step.forgery], "forged", forgery=step.forgery)
-    damage = step.damage
     if damage is None:
         return envelope, None
-    if damage.field is None:
-        return replace(envelope, raw=_spoiled(damage, client.encode(callback))), Defect(damage.rule, "unreadable")
-    defect = Defect(damage.rule, "field", damage.field, damage.json)
-    return replace(envelope, changes={damage.field: _unused(damage, callback)}), defect
+    name = damage.field or ""
+    return replace(envelope, changes={name: _unused(damage, callback)}), Defect(damage.rule, "field", name, damage.json)
 
 
 def _unused(damage: Damage, callback: Callback) -> str | None:

@@ -459,9 +459,9 @@ class ContractRun:
         it names is its own affair.
 
         Raises:
-            ContractViolation: Its bets were declined every time.
+            ContractViolation: The same bet was declined every time.
         """
-        plan = performance.scenario
+        plan, always_declined = performance.scenario, performance.declined
         for _ in range(_INSISTENCE):
             performance = self._play(plan)
             if performance.violation is not None:
@@ -469,13 +469,16 @@ class ContractRun:
             self.results.take(performance)
             if not _is_declined(performance):
                 return performance
+            always_declined &= performance.declined
         if performance.limited:
             reason = "the operator declines the bets of its test with BET_LIMIT_REACHED_ERROR"
             self.results.not_tested.setdefault(plan.rule or "", reason)
             return performance
+        if not always_declined:
+            return performance  # now the one, now the other: the rule is left to other scenarios
         tries = _INSISTENCE + 1
-        always = Violation(plan.rule or "", "status SUCCESS", f"bets are declined in {tries} of {tries} tries")
-        performance = replace(performance, violation=always)
+        always = Violation(plan.rule or "", "status SUCCESS", f"the bet is declined in {tries} of {tries} tries")
+        performance = replace(_up_to(performance, min(always_declined)), violation=always)
         finding = replace(
             Finding.of(performance, self.settings.profile, causes=self._diagnosed(performance, steady=True)),
             repeated=tries,
@@ -663,6 +666,13 @@ def _of_ordinary_size(plan: Scenario) -> Scenario:
 
 def _is_declined(performance: Performance) -> bool:
     return not performance.tested and bool(performance.declined or performance.limited)
+
+
+def _up_to(performance: Performance, position: int) -> Performance:
+    """A performance as if it had ended with a step."""
+    count = performance.steps.index(position) + 1
+    order = tuple(index for index in performance.order if index < count)
+    return replace(performance, exchanges=performance.exchanges[:count], steps=performance.steps[:count], order=order)
 
 
 def _chapter(rule: str) -> str:

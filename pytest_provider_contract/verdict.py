@@ -32,7 +32,7 @@ class Judge:
         step_rules: The rule each of them put to the test, None where several could explain it.
         order: Indexes of `seen` in an order that explains the answers.
         statuses: What was answered, by index of `seen`.
-        declined: How many bets that could be paid were declined without a reason being given.
+        declined: Indexes of `seen` of bets that could be paid and were declined without a good reason.
         limited: How many bets were declined by a limit of the operator's own.
         ledger_violation: Whether the violation is one of money or status, not of form.
         undecided: Whether the search for an order gave up, which proves nothing.
@@ -46,7 +46,7 @@ class Judge:
     step_rules: list[str | None] = field(default_factory=list)
     order: list[int] = field(default_factory=list)
     statuses: dict[int, Status] = field(default_factory=dict)
-    declined: int = 0
+    declined: list[int] = field(default_factory=list)
     limited: int = 0
     ledger_violation: bool = False
     undecided: bool = False
@@ -117,7 +117,7 @@ class Judge:
         for advisory, branch in matched:
             keep(self._explanations, Situation(branch.state), advisory | branch.advisory)
         rules = {branch.rule for _, branch in matched}
-        self.declined += exchange.kind is Kind.BET and rules == {None} and answer.status is Status.UNKNOWN
+        self._note_declined(exchange, answer, rules)
         self._count(exchange, answer)
         self.statuses[len(self.seen) - 1] = answer.status
         # Only a rule that all explanations agree on was put to the test.
@@ -130,6 +130,10 @@ class Judge:
             self._blamed = "BALANCE-01"  # whatever moved the money moved it rightly
             self._outdated = frozenset()
         return None
+
+    def _note_declined(self, exchange: Exchange, answer: Answer, rules: Collection[str | None]) -> None:
+        if exchange.kind is Kind.BET and set(rules) == {None} and answer.status in _NO_REASON:
+            self.declined.append(len(self.seen) - 1)
 
     def _note_outdated(self, player_id: str, before: Sequence[State], answer: Answer) -> None:
         """Keep what callbacks changed and told rightly: a probe that shows it as it was is outdated."""
@@ -347,6 +351,9 @@ def _of_race(rule: str) -> str:
     # Alone, the same callback may well have got its HTTP 200.
     return "RACE-08" if rule in ("REPLY-01", "TIME-01") else rule
 
+
+# Of a bet that can be paid neither says why it is declined, as a limit or a used up reward would.
+_NO_REASON = (Status.UNKNOWN, Status.INSUFFICIENT_BALANCE)
 
 # A step that obeys one rule puts its SHOULD sibling to the test too.
 _SIBLINGS = {

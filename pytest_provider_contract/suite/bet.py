@@ -82,6 +82,18 @@ def test_bets_that_are_alike(contract_check: SuiteCheck) -> None:
     contract_check(plan, scenario([alike, alike, alike], bet(0), bet(1), bet(2), rollback(1), win(0), rollback(2)))
 
 
+@rule("BET-07")
+@pytest.mark.parametrize("before", ["won", "rolled back", "declined"])
+def test_a_round_goes_on(contract_check: SuiteCheck, before: str) -> None:
+    """What became of a bet says nothing about the next one of its round, as long as the round is open."""
+    first = BetPlan(1, of_balance=True) if before == "declined" else BetPlan(211, 90)
+    end = {"won": [win(0, closed=False)], "rolled back": [rollback(0, closed=False)], "declined": []}[before]
+    plan = scenario(
+        [first, BetPlan(307, 40)], bet(0), *end, bet(1, focus=True), win(1), balance(), via="BET-01", rule="BET-07"
+    )
+    contract_check(plan)
+
+
 @rule("BET-08")
 def test_a_declined_bet_is_sent_again(contract_check: SuiteCheck) -> None:
     contract_check(

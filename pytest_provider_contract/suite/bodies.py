@@ -9,6 +9,7 @@ import pytest
 
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, balance, bet, rollback, scenario, win
+from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
@@ -83,6 +84,15 @@ def _damaged(callback: Kind, damages: Sequence[Damage]) -> Scenario:
 def test_a_body_that_is_no_object(contract_check: SuiteCheck, callback: Kind) -> None:
     damages = [*(Damage("REPLY-02", raw=body) for body in BODIES), Damage("REPLY-02", cut=True)]
     contract_check(*damaged(callback, damages))
+
+
+@rule("REPLY-02")
+@KINDS
+def test_a_body_that_is_nobodys(contract_check: SuiteCheck, callback: Kind) -> None:
+    """Nor a good signature: what is refused first can't be counted on to be readable."""
+    nonsense = (("", Forgery.ABSENT), ("[]", Forgery.ABSENT), ("{", Forgery.OTHER_KEY), ("null", Forgery.OTHER_KEY))
+    steps = [Step(callback, 0, damage=Damage("REPLY-02", raw=raw), forgery=how) for raw, how in nonsense]
+    contract_check(scenario(BetPlan(100, 150), *steps, balance()))
 
 
 @rule("REPLY-03")

@@ -23,7 +23,12 @@ def test_a_free_bet(contract_check: SuiteCheck) -> None:
 
 @rule("FREE-03")
 def test_a_free_bets_win(contract_check: SuiteCheck) -> None:
-    contract_check(scenario(BetPlan(0, 777, reward="granted"), bet(), win(), balance(), win()))
+    free = BetPlan(0, 777, reward="granted")
+    contract_check(
+        scenario(free, bet(), win(), balance(), win()),
+        # In one round with others, each settled by its own win.
+        scenario([free, BetPlan(40, 30), free], bet(0), bet(1), bet(2), win(0, closed=False), win(1), win(2)),
+    )
 
 
 @rule("FREE-04")

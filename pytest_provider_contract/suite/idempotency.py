@@ -20,6 +20,9 @@ def test_a_bet_replayed(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(1000), bet(), bet(), balance(), bet(), rollback()),
         scenario([BetPlan(1000), BetPlan(70)], bet(0), bet(1), bet(0, focus=True), rollback(0), rollback(1)),
     )
+    if not contract_check.run.stake_limited:
+        # What is left would not pay for it once more.
+        contract_check(scenario(BetPlan(0, of_balance=True), bet(), bet(focus=True), balance(), rollback()))
 
 
 @rule("IDEM-02")
@@ -49,11 +52,13 @@ def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> N
     contract_check(
         scenario(BetPlan(500), bet(), bet(conflict=content), balance(), rollback(), rollback(0, 1)),
         scenario(BetPlan(500, 40), bet(), win(), bet(conflict=content), balance()),
+        # Nor does it change what is known of the bet.
+        scenario(BetPlan(500, 40), bet(), bet(conflict=content), win(), balance()),
     )
 
 
 @rule("IDEM-04")
-@pytest.mark.parametrize("content", ["amount", "bet"])
+@pytest.mark.parametrize("content", ["amount", "round", "bet"])
 def test_a_win_with_other_content(contract_check: SuiteCheck, content: str) -> None:
     contract_check(scenario(BetPlan(500, 800), bet(), win(), win(conflict=content), balance(), win()))
 

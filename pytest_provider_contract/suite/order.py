@@ -32,11 +32,13 @@ def test_rounds_interleave(contract_check: SuiteCheck) -> None:
         bet(2),
         win(1, closed=False, focus=True),
         bet(3),
+        bet(3),
         rollback(2, focus=True),
         win(0, focus=True),
         rollback(2, 1),
         win(3, focus=True),
         win(1),
+        win(0),
         rule="ORDER-03",
         via="WIN-01",
     )

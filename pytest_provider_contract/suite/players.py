@@ -14,7 +14,7 @@ rule = pytest.mark.provider_rule
 
 @rule("PLAYER-01")
 def test_two_players_at_the_same_time(contract_check: SuiteCheck) -> None:
-    bets = [BetPlan(1000, 300), BetPlan(450, 2000, player=1), BetPlan(70, player=1)]
+    bets = [BetPlan(1000, 300), BetPlan(450, 2000, player=1), BetPlan(70, player=1), BetPlan(80)]
     contract_check(
         scenario(
             bets,
@@ -25,9 +25,11 @@ def test_two_players_at_the_same_time(contract_check: SuiteCheck) -> None:
             bet(1),
             balance(0),
             bet(2),
+            bet(3),
             win(1),
             balance(0),
             win(0),
+            rollback(3),
             rollback(2),
             balance(1),
             rule="PLAYER-01",

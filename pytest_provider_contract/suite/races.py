@@ -40,8 +40,11 @@ def test_copies_of_a_bet(contract_check: SuiteCheck) -> None:
 
 @rule("RACE-02")
 def test_copies_of_a_win(contract_check: SuiteCheck) -> None:
+    plans = [BetPlan(500, 700)]
+    if contract_check.run.settings.rewards:
+        plans.append(BetPlan(0, 700, reward="granted"))
     contract_check.storm(
-        *(scenario(BetPlan(500, 700), bet(), *at_once(*[win()] * n), win(), rule="RACE-02") for n in WIDTHS)
+        *(scenario(plan, bet(), *at_once(*[win()] * n), win(), rule="RACE-02") for n in WIDTHS for plan in plans)
     )
 
 
@@ -82,11 +85,12 @@ def _overdraft(n: int, left: int, apart: int) -> Scenario:
 
 @rule("RACE-05")
 def test_callbacks_of_several_bets(contract_check: SuiteCheck) -> None:
-    contract_check.storm(*(plan for n in WIDTHS for plan in _of_several_bets(n)))
+    # In one round as well: what is kept per round begins with its first bet.
+    contract_check.storm(*(plan for n in WIDTHS for apart in (1, 0) for plan in _of_several_bets(n, apart)))
 
 
-def _of_several_bets(n: int) -> list[Scenario]:
-    plans = [BetPlan(101 + 7 * i, 13 + 11 * i, round=i) for i in range(n + 1)]
+def _of_several_bets(n: int, apart: int) -> list[Scenario]:
+    plans = [BetPlan(101 + 7 * i, 13 + 11 * i, round=i * apart) for i in range(n + 1)]
     bets, some = [bet(i) for i in range(n)], [bet(i) for i in range(n // 2 + 1)]
     wins, refunds = [win(i) for i in range(n)], [rollback(i) for i in range(n)]
     mixed = [(win(i), rollback(i), bet(i))[i % 3 if i < len(some) else 2] for i in range(n)]
@@ -112,7 +116,8 @@ def test_a_bet_and_its_rollback(contract_check: SuiteCheck) -> None:
 
 @rule("RACE-07")
 def test_two_players(contract_check: SuiteCheck) -> None:
-    plans = [BetPlan(211 + 100 * i, 37 + 50 * i, player=i % 2, round=i) for i in range(8)]
+    # Two to a round, one of each player.
+    plans = [BetPlan(211 + 100 * i, 37 + 50 * i, player=i % 2, round=i // 2) for i in range(8)]
     bets, wins, refunds = ([step(i) for i in range(8)] for step in (bet, win, rollback))
     contract_check.storm(
         scenario(plans, *at_once(*bets), *wins, rule="RACE-07"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import BetPlan, Damage, balance, bet, rollback, scenario, win
 from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
@@ -44,6 +44,7 @@ def test_an_unknown_bet(contract_check: SuiteCheck) -> None:
         scenario([BetPlan(700), BetPlan(600)], bet(0), rollback(1, focus=True), balance(), rollback(0)),
         # It says nothing of the other bets of its round.
         scenario([BetPlan(700), BetPlan(600)], rollback(0, closed=False, focus=True), bet(1), rollback(1), rollback(0)),
+        scenario([BetPlan(700, 50), BetPlan(600)], bet(0), rollback(1, focus=True), win(0)),
     )
 
 
@@ -59,7 +60,14 @@ def test_a_rollback_before_its_bet(contract_check: SuiteCheck) -> None:
 
 @rule("ROLLBACK-07")
 def test_a_declined_bet(contract_check: SuiteCheck) -> None:
-    contract_check(scenario(BetPlan(1, of_balance=True), bet(), rollback(), balance(), rollback(0, 1)))
+    other = '"JPY"' if contract_check.run.currency() != "JPY" else '"EUR"'
+    amounts = (Damage("BET-04", "amount", json) for json in ("-700", "70.5"))
+    wrong = (Damage("BET-05", "currency", other), *amounts)
+    contract_check(
+        scenario(BetPlan(1, of_balance=True), bet(), rollback(), balance(), rollback(0, 1)),
+        # Whatever it was declined for.
+        *(scenario(BetPlan(700), bet(damage=damage), rollback(), balance()) for damage in wrong),
+    )
 
 
 @rule("ROLLBACK-08")

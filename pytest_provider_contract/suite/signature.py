@@ -103,6 +103,13 @@ def test_a_forged_callback_leaves_no_trace(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(377, 50), bet(), win(forgery=other), win(focus=True), rule="SIG-08", via="WIN-01"),
         scenario(BetPlan(377), bet(), rollback(forgery=absent), rollback(focus=True), rule="SIG-08", via="ROLLBACK-01"),
     )
+    if contract_check.run.settings.rewards:
+        # Free bets are often another service's business; their wins are real money.
+        plan = BetPlan(0, 50, reward="granted")
+        contract_check(
+            scenario(plan, bet(), win(forgery=absent), win(forgery=other), balance(), win(focus=True), via="FREE-03"),
+            scenario(plan, bet(forgery=absent), balance(), bet(focus=True), rollback(), via="FREE-01"),
+        )
 
 
 @rule("SIG-03")
