@@ -27,7 +27,7 @@ def test_a_free_bets_win(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(free, bet(), win(), balance(), win()),
         # In one round with others, each settled by its own win.
-        scenario([free, BetPlan(40, 30), free], bet(0), bet(1), bet(2), win(0, closed=False), win(1), win(2)),
+        scenario([free, BetPlan(400, 30), free], bet(0), bet(1), bet(2), win(0, closed=False), win(1), win(2)),
     )
 
 

@@ -53,7 +53,7 @@ def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> N
         scenario(BetPlan(500), bet(), bet(conflict=content), balance(), rollback(), rollback(0, 1)),
         scenario(BetPlan(500, 40), bet(), win(), bet(conflict=content), balance()),
         # Nor does it change what is known of the bet.
-        scenario(BetPlan(500, 40), bet(), bet(conflict=content), win(), balance()),
+        scenario(BetPlan(500, 40), bet(), bet(conflict=content, focus=True), win(), balance()),
     )
 
 

@@ -17,6 +17,7 @@ from pytest_provider_contract.reference.messages import (
     Bet,
     Callback,
     Reply,
+    Rollback,
     Win,
 )
 from pytest_provider_contract.reference.store import SETTLED
@@ -223,6 +224,32 @@ class DeclinedBetTakesTheRest(_AfterDeclining):
 
     def _after_declining(self, bet: Bet, account: Account) -> None:
         self._store.set_balance(account.player_id, 0)
+
+
+@fault("rollback-of-foreign-currency-bet-refunds", "ROLLBACK-07")
+class RollbackOfForeignCurrencyBetRefunds(LaxWallet):
+    """A bet in another currency is declined but recorded, so that its rollback pays the stake."""
+
+    _recorded: ClassVar[dict[str, int]] = {}
+
+    def _check_bet(self, bet: Bet, account: Account) -> None:
+        if bet.currency != account.currency:
+            self._recorded[bet.transaction_id] = bet.stake
+        super()._check_bet(bet, account)
+
+    def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
+        super()._rollback_of_unknown(rollback, account)
+        self._move(rollback, account, self._recorded.pop(rollback.bet_id, 0))
+
+
+@fault("loss-refused-at-balance-0", "WIN-02")
+class LossRefusedAtBalance0(Wallet):
+    """A win of amount 0 is refused while the player has no money, so a last bet that is lost stays open."""
+
+    def _pay(self, win: Win, account: Account) -> None:
+        if win.amount == account.balance == 0:
+            raise DeclinedError(UNKNOWN)
+        super()._pay(win, account)
 
 
 @fault("declined-bet-remembered-as-accepted", "ROLLBACK-07", "BET-08", "SEQ-01")

@@ -55,6 +55,15 @@ class Http400OnInvalidJson(Gateway):
         return super()._status(request, reply) if _is_json(request) else 400
 
 
+@fault("http-400-on-unsigned-invalid-json", "REPLY-02", "REPLY-01")
+class Http400OnUnsignedInvalidJson(Gateway):
+    """A body that is not JSON gets HTTP 400 where its signature is bad too: the refusal has nothing to echo."""
+
+    def _status(self, request: Request, reply: Reply) -> int:
+        known = _is_json(request) or self._is_authentic(request)
+        return super()._status(request, reply) if known else 400
+
+
 @fault("http-500-on-invalid-json", "REPLY-02", "REPLY-01")
 class Http500OnInvalidJson(Gateway):
     """A body that is not JSON gets HTTP 500 and a page of HTML."""

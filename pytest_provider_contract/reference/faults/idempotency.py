@@ -358,3 +358,33 @@ class ConflictingBetOfAnotherRoundDebits(LaxWallet):
     def _find_bet(self, bet: Bet) -> BetRecord | None:
         record = super()._find_bet(bet)
         return record if record is None or record.round_id == bet.round_id else None
+
+
+@fault("win-deduped-per-round", "IDEM-04")
+class WinDedupedPerRound(LaxWallet):
+    """A win is recognised by its transactionId and its round, so that with another round it is paid again."""
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        record = super()._find_win(win)
+        return record if record is None or record.round_id == win.round_id else None
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if self._store.win(win.transaction_id) is None:
+            super()._check_won_bet(win, record)
+
+
+@fault("conflicting-bet-takes-its-round-along", "IDEM-03")
+class ConflictingBetTakesItsRoundAlong(LaxWallet):
+    """A known bet with another round is written over the first one, whose win is then refused."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if record.state != OPEN or bet.round_id == record.round_id:
+            super()._repeated_bet(bet, record, account)
+            return
+        query = "UPDATE bets SET round_id = ? WHERE transaction_id = ?"
+        self._store.connection.execute(query, (bet.round_id, bet.transaction_id))
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        super()._check_won_bet(win, record)
+        if record is not None and record.round_id != win.round_id:
+            raise DeclinedError(UNKNOWN)

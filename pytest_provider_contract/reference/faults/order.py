@@ -7,7 +7,7 @@ from typing import ClassVar
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.faults.lax import LaxWallet, LyingWallet
 from pytest_provider_contract.reference.messages import UNKNOWN, Bet, Rollback, Win
-from pytest_provider_contract.reference.store import OPEN, SETTLED, BetRecord, WinRecord
+from pytest_provider_contract.reference.store import OPEN, ROLLED_BACK, SETTLED, BetRecord, WinRecord
 from pytest_provider_contract.reference.variants import fault
 from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
 
@@ -233,4 +233,38 @@ class SecondBetOfRoundRefused(LaxWallet):
     def _check_bet(self, bet: Bet, account: Account) -> None:
         super()._check_bet(bet, account)
         if self._store.bets("player_id = ? AND round_id = ?", bet.player_id, bet.round_id):
+            raise DeclinedError(UNKNOWN)
+
+
+@fault("round-of-declined-bet-refuses-bets", "BET-07")
+class RoundOfDeclinedBetRefusesBets(LaxWallet):
+    """A round whose bet was declined for lack of money is over: a smaller bet in it is refused."""
+
+    _over: ClassVar[set[str]] = set()
+
+    def _check_funds(self, bet: Bet, account: Account) -> None:
+        if bet.round_id in self._over and bet.stake <= account.balance:
+            raise DeclinedError(UNKNOWN)
+        if bet.stake > account.balance:
+            self._over.add(bet.round_id)
+        super()._check_funds(bet, account)
+
+
+@fault("open-round-with-win-refuses-bets", "BET-07", "ORDER-03", "AMOUNT-01", "AMOUNT-03")
+class OpenRoundWithWinRefusesBets(LaxWallet):
+    """After its first win a round takes no further bet, although the win's roundClosed was false."""
+
+    def _check_bet(self, bet: Bet, account: Account) -> None:
+        super()._check_bet(bet, account)
+        if self._store.wins("player_id = ? AND round_id = ?", bet.player_id, bet.round_id):
+            raise DeclinedError(UNKNOWN)
+
+
+@fault("win-replay-in-round-with-refund-refused", "ORDER-03", "IDEM-02", "SEQ-01")
+class WinReplayInRoundWithRefundRefused(LaxWallet):
+    """A retry of a win gets an error once another bet of the round was rolled back: the round is cancelled."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        super()._repeated_win(win, record, account)
+        if self._store.bets("round_id = ? AND state = ?", record.round_id, ROLLED_BACK):
             raise DeclinedError(UNKNOWN)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.faults.lax import LaxWallet
 from pytest_provider_contract.reference.messages import BONUS, UNKNOWN, Balance, Bet, Callback, Reply, Rollback, Win
-from pytest_provider_contract.reference.store import BetRecord
+from pytest_provider_contract.reference.store import ROLLED_BACK, BetRecord
 from pytest_provider_contract.reference.variants import fault
 from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
 
@@ -117,6 +117,16 @@ class BetDebitsLastPlayerSeen(LaxWallet):
     def _place(self, bet: Bet, account: Account) -> None:
         current = self._store.account(self._last[0]) if self._last else None
         super()._place(bet, current if current and current.balance >= bet.stake else account)
+
+
+@fault("rollback-deduped-on-round-of-all-players", "PLAYER-01", "SEQ-02")
+class RollbackDedupedOnRoundOfAllPlayers(LaxWallet):
+    """After one player's rollback that of another player in the same round is taken for a retry."""
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        others = "round_id = ? AND player_id <> ? AND state = ?"
+        if not self._store.bets(others, record.round_id, record.player_id, ROLLED_BACK):
+            super()._refund(rollback, record, account)
 
 
 # -- free bets ----------------------------------------------------------------------------------

@@ -152,6 +152,25 @@ for (_name, (_race, _rules)), (_label, _seconds) in itertools.product(_RACES.ite
     fault(f"{_name}-{_label}", *_rules)(type(_race.__name__, (_race,), {"window": _seconds, "__doc__": _sentence}))
 
 
+@fault("duplicate-free-win-race", "RACE-02", "RACE-09")
+class DuplicateFreeWinRace(_DuplicateWin):
+    """A free bet's win is looked up by its transactionId, 3 ms later it is credited if it was not found."""
+
+    window = 0.003
+    _one = threading.Lock()
+
+    def answer(self, callback: Callback) -> Reply:
+        """Looks, and for a free bet's win waits, before it acts."""
+        if isinstance(callback, Win) and not self._is_of_free_bet(callback):
+            with self._one:
+                return super().answer(callback)
+        return super().answer(callback)
+
+    def _is_of_free_bet(self, win: Win) -> bool:
+        bet = self._store.bet(win.bet_id)
+        return bet is not None and bet.is_free
+
+
 @fault("overdraft-across-rounds", "RACE-04", "RACE-05", "RACE-09", "BET-03")
 class OverdraftAcrossRounds(_StaleFunds):
     """Bets wait for those of their own round, so bets of two rounds spend the same money."""

@@ -94,6 +94,17 @@ class EmptySignatureAccepted(Verifier):
         return signature == "" or super().accepts(body, signature)
 
 
+@fault("no-signature-check-on-free-bets", "SIG-01", "SIG-03", "SIG-08")
+class NoSignatureCheckOnFreeBets(Gateway):
+    """What is about a free bet is carried out by another service, which checks no signature."""
+
+    def _is_authentic(self, request: Request) -> bool:
+        with suppress(MalformedError):
+            if decode(request.body).get("isFree") is True:
+                return True
+        return super()._is_authentic(request)
+
+
 # -- not closely enough -------------------------------------------------------------------------
 
 
