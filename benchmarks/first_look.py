@@ -8,6 +8,7 @@ conforming variant gets as much as a notice.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -37,9 +38,14 @@ def look(name: str | None) -> Checkup:
             return examine(Target(Endpoint.parse(operator.url), load_profile("155io"), key, PLAYERS))
 
 
-def main(names: list[str]) -> int:
+def main() -> int:
     """Look at the plain operator and at all variants, or at those named."""
     known, wrong, slowest = variants(), [], 0.0
+    parser = argparse.ArgumentParser(description="The cost and the words of the first look at every variant.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="variants; all if none is named")
+    names = parser.parse_args().names
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"there is no variant {unknown[0]!r}")
     for name in [None, *(names or known)]:
         checkup = look(name)
         kind = known[name].kind if name else "plain"
@@ -57,4 +63,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.checks import Violation
+from pytest_provider_contract.client import TRIES_IF_IDLE
 from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.ledger import UNTOLD, BetRecord, Fate, Ledger, State, WinRecord
 from pytest_provider_contract.profile import Kind
@@ -30,7 +31,6 @@ _REPLAYED = (
     "IDEM-01", "IDEM-02", "IDEM-06", "IDEM-07", "ROLLBACK-02", "ROLLBACK-03", "ROLLBACK-05", "ROLLBACK-07",
 )  # fmt: skip
 _PER_OUTCOME = 8
-_RESENDS = 3
 # A bet that was announced by its rollback only still needs an amount.
 _AWAITED_STAKE = 100
 
@@ -312,7 +312,7 @@ def _send(provider: Provider, judge: Judge, callback: Callback) -> Violation | N
     if callback.kind is Kind.BET and callback.currency is None:
         callback = replace(callback, currency=provider.currency(index))
     session_id = provider.players[index].session_id
-    for _ in range(_RESENDS):
+    for _ in range(TRIES_IF_IDLE):
         again = replace(callback, request_id=new_id(), timestamp=now(), session_id=session_id)
         exchange = provider.client.send(again)
         if (violation := judge.see(exchange)) is not None or not exchange.reply.idle:

@@ -6,14 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from pytest_provider_contract.callbacks import Callback, about, new_id, now, retried
 from pytest_provider_contract.checks import Answer, Violation, read_answer
-from pytest_provider_contract.client import OperatorClient
+from pytest_provider_contract.client import TRIES_IF_IDLE, OperatorClient
 from pytest_provider_contract.history import Exchange, Player
 from pytest_provider_contract.ledger import Ledger
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.scenario import Scenario
-
-_RESENDS = 3
 
 
 @dataclass(slots=True)
@@ -67,12 +65,12 @@ class Operator:
         return self.send(retried(exchange.callback))
 
     def send(self, callback: Callback) -> Exchange:
-        """Send any callback; on a connection that was closed while idle, once more."""
-        exchange = self.client.send(callback)
-        for _ in range(_RESENDS):
+        """Send any callback; again if its connection was closed while idle."""
+        for _ in range(TRIES_IF_IDLE):
+            exchange = self.client.send(callback)
             if not exchange.reply.idle:
                 break
-            exchange = self.client.send(retried(callback))
+            callback = retried(callback)
         self.exchanges.append(exchange)
         self.provider.known.clear()
         return exchange

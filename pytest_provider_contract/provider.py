@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.checks import Violation
-from pytest_provider_contract.client import Envelope, Letter, OperatorClient, OperatorGoneError
+from pytest_provider_contract.client import TRIES_IF_IDLE, Envelope, Letter, OperatorClient, OperatorGoneError
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange, Player
 from pytest_provider_contract.ledger import Ledger, State
 from pytest_provider_contract.profile import Kind, Status
@@ -18,7 +18,6 @@ from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, S
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.verdict import Judge, opening_balance
 
-_RESENDS = 3
 # Rules of these chapters are tested by every callback.
 _OF_EVERY_REPLY = ("REPLY", "TIME")
 # These are about several callbacks at once: one of them must have succeeded.
@@ -212,7 +211,7 @@ class _Play:
 
     def _asked(self, index: int) -> Exchange:
         """A player's balance before the first step; asked again where an idle connection was closed."""
-        for _ in range(_RESENDS):
+        for _ in range(TRIES_IF_IDLE):
             exchange = self._send(-1, self._letter(Step(Kind.BALANCE, player=index)))
             if not exchange.reply.idle:
                 break
@@ -241,7 +240,7 @@ class _Play:
         if step.forgery is Forgery.REUSED:
             # Within the same millisecond the body could be the same, and the signature right.
             time.sleep(0.002)
-        for _ in range(_RESENDS):
+        for _ in range(TRIES_IF_IDLE):
             letter = self._letter(step, position)
             if step.forgery is Forgery.REUSED:
                 # What a wallet trusts once more may be the signature, or the request that it came with.

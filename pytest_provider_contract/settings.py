@@ -220,6 +220,9 @@ def certificate_path(config: pytest.Config) -> Path | None:
 def _certification(config: pytest.Config) -> Certification | None:
     path = certificate_path(config)
     if path is None:
+        for name in ("certify-key", "certificate-days"):
+            if config.getoption(f"operator_{name.replace('-', '_')}"):
+                raise pytest.UsageError(f"--operator-{name} needs --operator-certificate=FILE")
         return None
     where = option(config, "operator_certify_key")
     days = _positive(config, "operator_certificate_days", int) or CERTIFICATE_DAYS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_provider_contract.callbacks import Callback, new_id, now, retried
 from pytest_provider_contract.checks import HTTP_OK, Answer, Violation, read_answer
-from pytest_provider_contract.client import OperatorClient, OperatorGoneError
+from pytest_provider_contract.client import TRIES_IF_IDLE, OperatorClient, OperatorGoneError
 from pytest_provider_contract.diagnosis.forms import causes_of_form
 from pytest_provider_contract.finding import http_line
 from pytest_provider_contract.history import Exchange, Player
@@ -19,8 +19,6 @@ from pytest_provider_contract.profile import Kind, Profile
 from pytest_provider_contract.signing import SigningKey
 from pytest_provider_contract.transport import Endpoint, Reply
 from pytest_provider_contract.verdict import Judge, opening_balance
-
-_RESENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Line:
         Returns:
             What the reply says, None where there is no proper one, and then why.
         """
-        for _ in range(_RESENDS):
+        for _ in range(TRIES_IF_IDLE):
             exchange = self._exchange(callback, words)
             self._judge(exchange)
             if not exchange.reply.idle:

@@ -55,6 +55,8 @@ BUNDLED = "--operator-url=reference"
         pytest.param([BUNDLED, "--operator-rate=nan"], ["above 0"], id="rate-nan"),
         pytest.param([BUNDLED, "--operator-rate=inf"], ["above 0"], id="rate-infinite"),
         pytest.param([BUNDLED, "--operator-reward=free-spins"], ["free-spins", "UUID"], id="reward-that-is-no-uuid"),
+        pytest.param([BUNDLED, "--operator-certify-key=k"], ["needs --operator-certificate"], id="certify-key-alone"),
+        pytest.param([BUNDLED, "--operator-certificate-days=3"], ["needs --operator-certificate"], id="days-alone"),
         pytest.param([BUNDLED, "--operator-seed=abc"], ["--operator-seed=abc", "whole number"], id="seed"),
         pytest.param(["--operator-strict"], ["--operator-strict needs --operator-url"], id="strict-alone"),
         pytest.param(["--operator-rules=SIG"], ["--operator-rules needs --operator-url"], id="rules-alone"),
