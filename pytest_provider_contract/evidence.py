@@ -39,6 +39,7 @@ class Shown:
         ended_ms: Milliseconds from the first exchange's start to this one's end.
         request_headers: Names and values, secrets masked.
         request_body: Laid out as text, secrets masked.
+        http_version: Version of HTTP.
         http_status: HTTP status, None without a reply.
         failure: Why there is no complete reply, or None.
         reply_headers: Names and values, all but harmless ones masked.
@@ -61,6 +62,7 @@ class Shown:
     ended_ms: float
     request_headers: tuple[tuple[str, str], ...]
     request_body: str
+    http_version: str
     http_status: int | None
     failure: str | None
     reply_headers: tuple[tuple[str, str], ...]
@@ -218,6 +220,7 @@ def _shown(exchange: Exchange, profile: Profile) -> Shown:
         ended_ms=0.0,
         request_headers=_request_headers(exchange, profile),
         request_body=_cut(shown_request(exchange.body, session_field, session)),
+        http_version=reply.version,
         http_status=reply.status,
         failure="the idle connection was closed without a reply" if reply.idle else failure,
         reply_headers=tuple((name, hidden(value, [session])) for name, value in shown_headers(reply.headers)),

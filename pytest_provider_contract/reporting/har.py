@@ -48,7 +48,7 @@ def _entry(exchange: Mapping[str, Any], url: str) -> dict[str, Any]:
         "request": {
             "method": "POST",
             "url": url + exchange["path"],
-            "httpVersion": "HTTP/1.1",
+            "httpVersion": exchange["http_version"],
             "cookies": [],
             "headers": _headers(exchange["request_headers"]),
             "queryString": [],
@@ -59,7 +59,7 @@ def _entry(exchange: Mapping[str, Any], url: str) -> dict[str, Any]:
         "response": {
             "status": exchange["http_status"] or 0,
             "statusText": "",
-            "httpVersion": "HTTP/1.1",
+            "httpVersion": exchange["http_version"],
             "cookies": [],
             "headers": _headers(exchange["reply_headers"]),
             "content": {"size": len(exchange["reply_body"]), "mimeType": kind, "text": exchange["reply_body"]},

@@ -95,7 +95,7 @@ class _Stream:
             elif len(self._body) > BODY_LIMIT:
                 self.fail(Failure.TOO_LARGE, arrived)
         elif isinstance(event, h2.events.StreamEnded):
-            self._complete(decoded(Reply(self._status, self._headers, bytes(self._body))), arrived)
+            self._complete(decoded(self._so_far()), arrived)
         elif isinstance(event, h2.events.StreamReset):
             # By RFC 9113, 8.7, a refused stream was not dealt with.
             is_refused = event.error_code == h2.errors.ErrorCodes.REFUSED_STREAM
@@ -119,7 +119,10 @@ class _Stream:
 
     def fail(self, failure: Failure, ended_s: float, detail: str = "") -> None:
         """Give up."""
-        self._complete(Reply(self._status, self._headers, bytes(self._body), failure, detail), ended_s)
+        self._complete(replace(self._so_far(), failure=failure, detail=detail), ended_s)
+
+    def _so_far(self) -> Reply:
+        return Reply(self._status, self._headers, bytes(self._body), version="HTTP/2")
 
     def _complete(self, reply: Reply, ended_s: float) -> None:
         if self.reply is None:

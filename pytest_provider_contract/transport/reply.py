@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 Header = tuple[bytes, bytes]
@@ -42,6 +42,7 @@ class Reply:
         idle: True when nothing came back on a connection that had served before, or on one of
             many new ones at the same time: the operator closed it while it was idle, or takes
             only a few, which is no fault, and the outcome is unknown.
+        version: The version of HTTP.
     """
 
     status: int | None
@@ -50,6 +51,7 @@ class Reply:
     failure: Failure | None = None
     detail: str = ""
     idle: bool = False
+    version: str = "HTTP/1.1"
 
     @property
     def is_silent(self) -> bool:
@@ -68,15 +70,15 @@ def decoded(reply: Reply) -> Reply:
     if coding == "identity":
         return reply
     if coding not in ("gzip", "x-gzip", "deflate"):
-        return Reply(reply.status, reply.headers, reply.body, Failure.ENCODING, coding[:40])
+        return replace(reply, failure=Failure.ENCODING, detail=coding[:40])
     try:
         decoder = zlib.decompressobj(wbits=47)  # 47: gzip or zlib, told apart by the header
         body = decoder.decompress(reply.body, BODY_LIMIT)
     except zlib.error as error:
-        return Reply(reply.status, reply.headers, reply.body, Failure.ENCODING, str(error))
+        return replace(reply, failure=Failure.ENCODING, detail=str(error))
     if decoder.unconsumed_tail:
-        return Reply(reply.status, reply.headers, body, Failure.TOO_LARGE)
+        return replace(reply, body=body, failure=Failure.TOO_LARGE)
     if not decoder.eof or decoder.unused_data:
         detail = "bytes follow the compressed body" if decoder.eof else "the compressed body ends too early"
-        return Reply(reply.status, reply.headers, body, Failure.ENCODING, detail)
-    return Reply(reply.status, reply.headers, body)
+        return replace(reply, body=body, failure=Failure.ENCODING, detail=detail)
+    return replace(reply, body=body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -78,9 +79,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _races(run: Run, url: str) -> pytest.RunResult:
+def _races(run: Run, url: str, *options: str) -> pytest.RunResult:
     players = [f"--operator-player={player}" for player in PLAYERS]
-    return run(*players, "--operator-unsigned", "--operator-rules=RACE", url=url)
+    return run(*players, "--operator-unsigned", "--operator-rules=RACE", *options, url=url)
 
 
 def test_races_at_a_conforming_wallet(contract_run: Run, folder: Path) -> None:
@@ -91,9 +92,18 @@ def test_races_at_a_conforming_wallet(contract_run: Run, folder: Path) -> None:
     assert min(versions.seen[version] for version in ("HTTP/2", "HTTP/1.1")) > 50, versions.seen
 
 
-def test_races_at_a_wallet_that_checks_and_then_acts(contract_run: Run, folder: Path) -> None:
-    with _wallet(folder, variant("no-transaction").parts()) as (url, versions):
-        result = _races(contract_run, url)
+def test_races_at_a_wallet_that_checks_and_then_acts(
+    contract_run: Run, folder: Path, pytester: pytest.Pytester
+) -> None:
+    with _wallet(folder, variant("lost-update-race-5ms").parts()) as (url, versions):
+        result = _races(contract_run, url, "--operator-report=report")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*RACE-0*"])
     assert versions.seen["HTTP/2"] > 0
+    entries = [
+        entry
+        for recorded in pytester.path.rglob("report/**/*.har")
+        for entry in json.loads(recorded.read_text())["log"]["entries"]
+    ]
+    told = {entry["response"]["httpVersion"] for entry in entries}
+    assert "HTTP/2" in told <= {"HTTP/1.1", "HTTP/2"}

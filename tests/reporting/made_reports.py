@@ -43,6 +43,7 @@ def shown(step: int, words: str, begin_ms: float, end_ms: float, **more: Any) ->
         "ended_ms": end_ms,
         "request_headers": [["Content-Type", "application/json"], ["X-Marbles-Signature", "***aa11bb"]],
         "request_body": '{\n  "amount": 900\n}',
+        "http_version": "HTTP/1.1",
         "http_status": 200,
         "failure": None,
         "reply_headers": [["content-type", "application/json"]],
