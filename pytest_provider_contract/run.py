@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.diagnose import Recent, diagnose
 from pytest_provider_contract.finding import ContractViolation, Finding
-from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.ledger import HUGE, LARGE
 from pytest_provider_contract.memory import RULE as RECALL_RULE
 from pytest_provider_contract.memory import Keepsake, Memory, recall
+from pytest_provider_contract.pace import Pace
 from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.results import Results
-from pytest_provider_contract.rules import ALTERNATIVES, RULES, Need
+from pytest_provider_contract.rules import RULES, Need
 from pytest_provider_contract.scenario import BetPlan, Scenario, balance, bet, rollback, scenario, win
-from pytest_provider_contract.settings import EFFORTS, Settings
+from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.shrink import shrink
 from pytest_provider_contract.strategies import Funds
-
-_T = TypeVar("_T")
 
 # The suite's scenarios are written with stakes up to this; poorer players get smaller ones.
 NOMINAL_STAKE = 5_000
@@ -34,19 +31,10 @@ _CONFIRMATIONS = 2
 _RACE_ATTEMPTS = 10
 _INSISTENCE = 4
 _DRIFT = 1_000_000
-_GENERATED_SHARE = 0.03
-# Callbacks of all directed scenarios, and the share of the time that they may take.
-_DIRECTED = 2_500
-_DIRECTED_SHARE = 0.5
-_CLOSING = 35
-# Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
-_EVERY_RULE, _RESTORING = 150, 8
-_STAGE = 10
 _CHUNKS = 20
 _SLOW_P95_MS = 1000
 # The share of a run's time that may go into waiting in vain for one kind of callback.
 _VAIN_SHARE = 0.6
-_SLOW_MEDIAN_MS = 10
 # A forgetful wallet forgets within seconds or minutes; longer waits are for --operator-recheck.
 _MEMORY_S = {"quick": 2.5, "standard": 6.0, "certify": 60.0}
 _LONGEST_REPEAT_S = 10.0
@@ -99,9 +87,7 @@ class ContractRun:
         players = settings.players if settings.recheck else settings.players[:2]
         self.provider = Provider(self.client, players, settings.rewards)
         self.results = Results(latency=self.client.recorder.latency, overlaps=self.client.recorder.overlaps)
-        self._began_s = now()
-        self.started_s = self._began_s - spent_s
-        self.tick: Callable[[int, int], None] = lambda _sequences, _callbacks: None
+        self.pace = Pace(settings.effort, self.results, now, spent_s)
         self._now = now
         self._start_balances: dict[int, int] = {}
         self._funds: Funds | None = None
@@ -112,76 +98,6 @@ class ContractRun:
         self._next_recall_s = _MEMORY_S["quick"]
         self._recalled: set[str | None] = set()
         self._recent = Recent()
-
-    # -- budget ---------------------------------------------------------------------------------
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the run began."""
-        return self._now() - self.started_s
-
-    def cases(self, cases: Iterable[_T]) -> Iterator[_T]:
-        """The first case always, the others while there is time for directed scenarios."""
-        for number, case in enumerate(cases):
-            if number and self._is_late():
-                return
-            yield case
-
-    def hurries(self, rules: Iterable[str]) -> bool:
-        """Whether further cases of rules that were tested already must give way to others.
-
-        `certify` takes the time it needs.
-        """
-        pressed = self._is_late() and self.settings.effort.name != "certify"
-        tested = self.results.exercised
-        return pressed and all(tested[rule] or tested[ALTERNATIVES.get(rule, rule)] for rule in rules)
-
-    def out_of_time(self) -> bool:
-        """Whether no more rules can be tested, for lack of time; notes why.
-
-        That is the last resort, for an operator so slow that testing every rule once takes more
-        than the next longer effort's time; it is told so by a red run. One that is only a little
-        too slow gets a longer run instead, and so does one on a busy machine.
-        """
-        effort, median_s = self.settings.effort, self._median_ms() / 1000
-        longer = next((e for e in EFFORTS.values() if e.total_s > effort.total_s), None)
-        if longer is None or _EVERY_RULE * median_s < effort.total_s:
-            return False
-        if self._now() - self._began_s < longer.total_s - (_RESTORING + _STAGE) * median_s:
-            return False
-        self.results.slow = (
-            f"the operator is slow ({median_s * 1000:.0f} ms a callback): give --operator-effort={longer.name}"
-        )
-        return True
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether the time will not do for every directed scenario."""
-        all_s = _DIRECTED * self._median_ms() / 1000
-        return self._median_ms() > _SLOW_MEDIAN_MS and all_s > _DIRECTED_SHARE * self.settings.effort.total_s
-
-    def _is_late(self) -> bool:
-        # Counted without starting up: on a busy machine it is the generated part that gives way.
-        share = _DIRECTED_SHARE if self.is_slow else 1.5 * _DIRECTED_SHARE
-        return self._now() - self._began_s > share * self.settings.effort.total_s
-
-    def _median_ms(self) -> float:
-        every = Histogram()
-        for histogram in self.client.recorder.latency.values():
-            every.buckets.update(histogram.buckets)
-        return every.percentile_ms(0.5) or 0.0
-
-    def generation_s(self, share: float) -> float:
-        """Seconds that a generated check may take: its share of what is left, or a minimum."""
-        total_s = self.settings.effort.total_s
-        # What ends a run takes callbacks too: the last replays, and bringing the money back. And a
-        # scenario that has begun is played to its end.
-        closing_s = _CLOSING * self._median_ms() / 1000
-        return max((total_s - closing_s - self.elapsed_s) * share, _GENERATED_SHARE * total_s * share)
-
-    def affords(self, callbacks: int, share: float = 0.1) -> bool:
-        """Whether so many callbacks fit into a share of the effort's time."""
-        return callbacks * self._median_ms() / 1000 < self.settings.effort.total_s * share
 
     # -- money ------------------------------------------------------------------------------------
 
@@ -355,13 +271,13 @@ class ContractRun:
         Raises:
             ContractViolation: A replay moved money or was answered wrongly.
         """
-        if self.elapsed_s < self._next_recall_s:
+        if self.pace.elapsed_s < self._next_recall_s:
             return
-        self._next_recall_s = 2 * self.elapsed_s
+        self._next_recall_s = 2 * self.pace.elapsed_s
         # Each is replayed once before the end: a replay may remind a forgetful wallet.
         fresh = [k for k in self.memory.sample() if k.bet.transaction_id not in self._recalled]
         oldest = {k.outcome: k for k in reversed(fresh)}.values()
-        if oldest and self.affords(4 * len(oldest)):
+        if oldest and self.pace.affords(4 * len(oldest)):
             self._recalled.update(k.bet.transaction_id for k in oldest)
             self._recall(list(oldest))
 
@@ -384,7 +300,7 @@ class ContractRun:
         age_s = self._now() - min((k.kept_s for k in self.memory.sample()), default=0.0)
         time.sleep(max(0.0, _MEMORY_S[self.settings.effort.name] - age_s))
         kept_now = self.memory.sample()
-        while len(kept_now) > 1 and not self.affords(4 * len(kept_now), share=0.07):
+        while len(kept_now) > 1 and not self.pace.affords(4 * len(kept_now), share=0.07):
             kept_now.pop()
         self._recall(kept_now)
 
@@ -440,7 +356,7 @@ class ContractRun:
             impossible = self.settings.lacks(stage.needs) or (
                 stage.needs == "large stakes" and (self.stake_limited or not self.funds().allow_large)
             )
-            if impossible or self.out_of_time():
+            if impossible or self.pace.out_of_time():
                 continue
             performance = self.expect(stage.plan)
             if not performance.declined and not performance.undecided:
@@ -449,7 +365,7 @@ class ContractRun:
     def _widest(self) -> int:
         """How many callbacks an operator of this speed answers in time, were it one after the other."""
         deadline_ms = 1000 * min(terms.deadline_s for terms in self.settings.profile.callbacks.values())
-        return max(2, int(deadline_ms / 2 / max(self._median_ms(), 1)))
+        return max(2, int(deadline_ms / 2 / max(self.pace.median_ms, 1)))
 
     def _insisted(self, performance: Performance) -> Performance:
         """Play a scenario again whose rule could not be tested because a bet was declined.
@@ -484,7 +400,7 @@ class ContractRun:
             repeated=tries,
             tries=tries,
             callbacks=self.client.recorder.sent,
-            seconds=round(self.elapsed_s, 3),
+            seconds=round(self.pace.elapsed_s, 3),
         )
         self.results.findings.append(finding.to_json())
         raise ContractViolation(finding, performance)
@@ -528,7 +444,7 @@ class ContractRun:
 
     def _violated(self, performance: Performance, advisory: str | None = None) -> ContractViolation:
         """Shrink, confirm and record a violation."""
-        callbacks, seconds = self.client.recorder.sent, round(self.elapsed_s, 3)
+        callbacks, seconds = self.client.recorder.sent, round(self.pace.elapsed_s, 3)
         finding = Finding.of(performance, self.settings.profile, advisory)
         best, repeated, tries = performance, 0, 0
         if (moved := self._moved_by_itself(performance)) is not None:
@@ -563,7 +479,7 @@ class ContractRun:
         self, performance: Performance, advisory: str | None = None, *, steady: bool = False
     ) -> tuple[Cause, ...]:
         """Say why, from what the run has seen and, where that does not decide, from a few more scenarios."""
-        can_probe = not (_hangs(performance) or self.results.gone) and self.affords(_PROBING, share=0.3)
+        can_probe = not (_hangs(performance) or self.results.gone) and self.pace.affords(_PROBING, share=0.3)
         return diagnose(
             performance,
             self.settings.profile,
@@ -590,7 +506,7 @@ class ContractRun:
     def _minimised(self, first: Performance, rule: str, advisory: str | None) -> tuple[Performance, int, int]:
         """The shortest performance found that shows the same, and how often it did in how many tries."""
         total_s = self.settings.effort.total_s
-        left_s = max(total_s - self.elapsed_s, _LEAST_SHRINKING_S)
+        left_s = max(total_s - self.pace.elapsed_s, _LEAST_SHRINKING_S)
         deadline_s = self._now() + min(max(total_s / 4, 5), 30, left_s)
         hanging = _hangs(first)
         for plainer in () if hanging else (Scenario.plain, _of_ordinary_size):

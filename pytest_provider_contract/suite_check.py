@@ -34,17 +34,17 @@ class SuiteCheck:
     def __call__(self, *plans: Scenario, exact_amounts: bool = False) -> None:
         """Play scenarios; on a slow operator perhaps only the first ones."""
         self._begin()
-        for plan in self.run.cases(plans):
+        for plan in self.run.pace.cases(plans):
             self._expect(plan, exact_amounts=exact_amounts)
 
     def _begin(self) -> None:
         rule = self.rules[0]
-        if self.run.hurries(self.rules):
+        if self.run.pace.hurries(self.rules):
             self.run.results.left_out += 1
             pytest.skip(f"time is short and {rule} was tested already; --operator-effort=certify leaves no test out")
-        if self.run.out_of_time():
+        if self.run.pace.out_of_time():
             pytest.skip(f"not tested: {self.run.results.slow}")
-        self.run.provider.thrifty = self.run.is_slow
+        self.run.provider.thrifty = self.run.pace.is_slow
 
     def _expect(self, plan: Scenario, *, exact_amounts: bool) -> None:
         if not (plan.forges and self.run.settings.unsigned):
@@ -53,7 +53,7 @@ class SuiteCheck:
 
     def tour(self, stages: Sequence[Stage]) -> None:
         """Play dense scenarios if the operator is too slow for every test to play its own."""
-        if self.run.funds().balance > 0 and self.run.is_slow:
+        if self.run.funds().balance > 0 and self.run.pace.is_slow:
             self.run.provider.thrifty = True
             self.run.tour(stages)
 
@@ -83,10 +83,10 @@ class SuiteCheck:
     def storm(self, *plans: Scenario, exact_amounts: bool = False) -> None:
         """Play scenarios over and over for a while: a race may need many tries to show."""
         self._begin()
-        until_s = self.run.elapsed_s + self.run.settings.effort.storm_s
+        until_s = self.run.pace.elapsed_s + self.run.settings.effort.storm_s
         for number, plan in enumerate(cycle(plans)):
-            enough = 1 if self.run.is_slow else len(plans)
-            if number >= enough and self.run.elapsed_s > until_s:
+            enough = 1 if self.run.pace.is_slow else len(plans)
+            if number >= enough and self.run.pace.elapsed_s > until_s:
                 return
             self._expect(plan, exact_amounts=exact_amounts)
 
@@ -103,10 +103,10 @@ class SuiteCheck:
         funds = replace(run.funds(), players=min(players, run.funds().players))
         if funds.balance < 1:
             self.not_tested("a player has no money")
-        if run.out_of_time():
+        if run.pace.out_of_time():
             pytest.skip(f"not tested: {run.results.slow}")
         run.look_up()
-        run.provider.thrifty = run.is_slow
+        run.provider.thrifty = run.pace.is_slow
         rule = self.rules[0]
         self.progress.begin(f"{rule} {RULES[rule].text}")
         sequences = 0
@@ -123,9 +123,9 @@ class SuiteCheck:
             draw_until(
                 strategy(funds),
                 play,
-                limit_s=run.generation_s(share),
+                limit_s=run.pace.generation_s(share),
                 number=run.settings.seed + players,
-                least=1 if run.is_slow else 3,
+                least=1 if run.pace.is_slow else 3,
             )
         finally:
             self.progress.end()

@@ -17,7 +17,7 @@ AWKWARD = (1, 3, 7, 29, 57, 58, 113, 115, 333, 1001, 1005, 2675, 4035)
 
 @rule("AMOUNT-02")
 def test_every_minor_unit(contract_check: SuiteCheck) -> None:
-    amounts = AWKWARD if contract_check.run.affords(4 * len(AWKWARD)) else AWKWARD[:6]
+    amounts = AWKWARD if contract_check.run.pace.affords(4 * len(AWKWARD)) else AWKWARD[:6]
     bets = [BetPlan(amount, amount + 1) for amount in amounts]
     steps = [step for i in range(len(bets)) for step in (bet(i, focus=True), win(i) if i % 2 else rollback(i))]
     contract_check(scenario(bets, *steps, rule="AMOUNT-02", via="BET-01"))

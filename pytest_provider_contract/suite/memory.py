@@ -31,7 +31,7 @@ def test_money_rests_between_callbacks(contract_check: SuiteCheck) -> None:
 
 @rule("IDEM-09")
 def test_old_transactions(contract_check: SuiteCheck) -> None:
-    if contract_check.run.out_of_time():
+    if contract_check.run.pace.out_of_time():
         pytest.skip(f"not tested: {contract_check.run.results.slow}")
     contract_check.run.recall_all(BEGUN)
 

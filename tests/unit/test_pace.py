@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
-from honest_wallets import PLAYERS, PROFILE
 
+from pytest_provider_contract.pace import Pace
 from pytest_provider_contract.profile import Kind
-from pytest_provider_contract.run import ContractRun
-from pytest_provider_contract.settings import EFFORTS, Settings
-from pytest_provider_contract.transport import Endpoint
+from pytest_provider_contract.results import Results
+from pytest_provider_contract.settings import EFFORTS
 
 
 class Clock:
@@ -20,28 +16,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
-
-
-@pytest.fixture
-def run_of(tmp_path: Path) -> Callable[[str, float, Clock], ContractRun]:
-    def made(effort: str, answers_after_ms: float, clock: Clock) -> ContractRun:
-        settings = Settings(
-            target="http://127.0.0.1:9",
-            endpoint=Endpoint.parse("http://127.0.0.1:9"),
-            profile=PROFILE,
-            key_source="none",
-            players=PLAYERS,
-            effort=EFFORTS[effort],
-            unsigned=True,
-            directory=tmp_path,
-            seed=1,
-        )
-        run = ContractRun(settings, now=clock)
-        for _ in range(100):
-            run.client.recorder.latency[Kind.BET].add(answers_after_ms)
-        return run
-
-    return made
 
 
 @pytest.mark.parametrize(
@@ -57,13 +31,41 @@ def run_of(tmp_path: Path) -> Callable[[str, float, Clock], ContractRun]:
     ],
 )
 def test_a_slow_operator_is_cut_short_only_when_all_rules_would_take_too_long(
-    run_of: Callable[[str, float, Clock], ContractRun], effort: str, answers_after_ms: float, after_s: float, cut: bool
+    effort: str, answers_after_ms: float, after_s: float, cut: bool
 ) -> None:
-    clock = Clock()
-    run = run_of(effort, answers_after_ms, clock)
+    clock, results = Clock(), Results()
+    for _ in range(100):
+        results.latency[Kind.BET].add(answers_after_ms)
+    pace = Pace(EFFORTS[effort], results, clock)
     clock.now_s += after_s
-    assert run.out_of_time() is cut
-    assert (run.results.slow is not None) is cut
-    if run.results.slow:
+    assert pace.out_of_time() is cut
+    assert (results.slow is not None) is cut
+    if results.slow:
         longer = {"quick": "standard", "standard": "certify"}[effort]
-        assert run.results.slow.endswith(f"give --operator-effort={longer}")
+        assert results.slow.endswith(f"give --operator-effort={longer}")
+
+
+def test_a_slow_operator_skips_what_was_tested_and_never_the_first_case() -> None:
+    clock, results = Clock(), Results()
+    pace = Pace(EFFORTS["quick"], results, clock)
+    assert list(pace.cases("abc")) == ["a", "b", "c"]
+    assert not pace.hurries(["BET-01"])
+    clock.now_s += EFFORTS["quick"].total_s
+    assert list(pace.cases("abc")) == ["a"]
+    assert not pace.hurries(["BET-01"])  # not tested yet
+    results.exercised["BET-01"] += 1
+    assert pace.hurries(["BET-01"])
+    assert not pace.hurries(["BET-01", "BET-02"])
+    results.exercised["ROLLBACK-05"] += 1
+    assert pace.hurries(["ROLLBACK-06"])  # the other way of an either
+
+
+@pytest.mark.parametrize(("answers_after_ms", "slow"), [(2, False), (9, False), (11, True), (300, True)])
+def test_what_an_operator_has_time_for(answers_after_ms: float, slow: bool) -> None:
+    results = Results()
+    results.latency[Kind.WIN].add(answers_after_ms)
+    pace = Pace(EFFORTS["quick"], results, Clock())
+    assert pace.is_slow is slow
+    assert pace.median_ms >= answers_after_ms * 0.9
+    assert pace.affords(100) is (100 * pace.median_ms < 1300)
+    assert 0 < pace.generation_s(0.5) <= EFFORTS["quick"].total_s / 2

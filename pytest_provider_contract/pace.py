@@ -1,0 +1,115 @@
+"""How a run deals with its time: what still fits, what gives way, and when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from pytest_provider_contract.latency import Histogram
+from pytest_provider_contract.results import Results
+from pytest_provider_contract.rules import ALTERNATIVES
+from pytest_provider_contract.settings import EFFORTS, Effort
+
+_T = TypeVar("_T")
+
+# The least share of the effort's time for generated scenarios.
+_GENERATED_SHARE = 0.03
+# Callbacks of all directed scenarios, and the share of the time that they may take.
+_DIRECTED = 2_500
+_DIRECTED_SHARE = 0.5
+_CLOSING = 35
+# Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
+_EVERY_RULE, _RESTORING = 150, 8
+_STAGE = 10
+_SLOW_MEDIAN_MS = 10
+
+
+class Pace:
+    """The time of one run, by the wall clock and by how long the operator takes for a callback.
+
+    Args:
+        effort: How long the run may take.
+        results: What was put to the test so far, and how long callbacks took; learns why time ran out.
+        now: A clock in seconds, for tests.
+        spent_s: Seconds of the effort's time that were spent on starting up.
+    """
+
+    def __init__(
+        self, effort: Effort, results: Results, now: Callable[[], float] = time.monotonic, spent_s: float = 0.0
+    ) -> None:
+        self.effort = effort
+        self.results = results
+        self._now = now
+        self._began_s = now()
+        self._started_s = self._began_s - spent_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return self._now() - self._started_s
+
+    def cases(self, cases: Iterable[_T]) -> Iterator[_T]:
+        """The first case always, the others while there is time for directed scenarios."""
+        for number, case in enumerate(cases):
+            if number and self._is_late():
+                return
+            yield case
+
+    def hurries(self, rules: Iterable[str]) -> bool:
+        """Whether further cases of rules that were tested already must give way to others.
+
+        `certify` takes the time it needs.
+        """
+        pressed = self._is_late() and self.effort.name != "certify"
+        tested = self.results.exercised
+        return pressed and all(tested[rule] or tested[ALTERNATIVES.get(rule, rule)] for rule in rules)
+
+    def out_of_time(self) -> bool:
+        """Whether no more rules can be tested, for lack of time; notes why.
+
+        That is the last resort, for an operator so slow that testing every rule once takes more
+        than the next longer effort's time; it is told so by a red run. One that is only a little
+        too slow gets a longer run instead, and so does one on a busy machine.
+        """
+        effort, median_s = self.effort, self.median_ms / 1000
+        longer = next((e for e in EFFORTS.values() if e.total_s > effort.total_s), None)
+        if longer is None or _EVERY_RULE * median_s < effort.total_s:
+            return False
+        if self._now() - self._began_s < longer.total_s - (_RESTORING + _STAGE) * median_s:
+            return False
+        self.results.slow = (
+            f"the operator is slow ({median_s * 1000:.0f} ms a callback): give --operator-effort={longer.name}"
+        )
+        return True
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the time will not do for every directed scenario."""
+        all_s = _DIRECTED * self.median_ms / 1000
+        return self.median_ms > _SLOW_MEDIAN_MS and all_s > _DIRECTED_SHARE * self.effort.total_s
+
+    def _is_late(self) -> bool:
+        # Counted without starting up: on a busy machine it is the generated part that gives way.
+        share = _DIRECTED_SHARE if self.is_slow else 1.5 * _DIRECTED_SHARE
+        return self._now() - self._began_s > share * self.effort.total_s
+
+    @property
+    def median_ms(self) -> float:
+        """Milliseconds that half of the callbacks so far took at most; 0 before the first."""
+        every = Histogram()
+        for histogram in self.results.latency.values():
+            every.buckets.update(histogram.buckets)
+        return every.percentile_ms(0.5) or 0.0
+
+    def generation_s(self, share: float) -> float:
+        """Seconds that a generated check may take: its share of what is left, or a minimum."""
+        total_s = self.effort.total_s
+        # What ends a run takes callbacks too: the last replays, and bringing the money back. And a
+        # scenario that has begun is played to its end.
+        closing_s = _CLOSING * self.median_ms / 1000
+        return max((total_s - closing_s - self.elapsed_s) * share, _GENERATED_SHARE * total_s * share)
+
+    def affords(self, callbacks: int, share: float = 0.1) -> bool:
+        """Whether so many callbacks fit into a share of the effort's time."""
+        return callbacks * self.median_ms / 1000 < self.effort.total_s * share
