@@ -308,7 +308,7 @@ def _no_order(
         if operation.answer is not None
     )
     told = " ‖ ".join(f"{count} times {reply}" if count > 1 else reply for reply, count in replies.items())
-    return Violation(rule, f"replies that one order of the {len(operations)} callbacks explains", told)
+    return Violation(rule, f"replies as if the {len(operations)} callbacks had come one after the other", told)
 
 
 def race_rule(callbacks: Sequence[Callback], funds: int) -> str:

@@ -27,9 +27,13 @@ class Cause:
     source: str
     occasional: bool = False
 
+    @property
+    def wrong(self) -> str:
+        """What is wrong, and whether it always is."""
+        return f"now and then {self.text}" if self.occasional else self.text
+
     def __str__(self) -> str:
-        said = f"now and then {self.text}" if self.occasional else self.text
-        return f"{said}; {self.remedy}" if self.remedy else said
+        return f"{self.wrong}; {self.remedy}" if self.remedy else self.wrong
 
 
 def likely(causes: Sequence[Cause]) -> str:

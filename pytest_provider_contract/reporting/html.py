@@ -52,7 +52,7 @@ def render_html(report: Report) -> str:
         ms=_ms,
         marked=_marked,
         marked_field=_marked_field,
-        cause=_cause,
+        wrong=_wrong,
         sequence=sequence_diagram,
         timeline=timeline,
     )
@@ -87,5 +87,5 @@ def _marked_field(body: str, field: str | None) -> Markup:
     return Markup("\n").join(_marked(line, field and line.strip().startswith(f'"{field}":')) for line in lines)
 
 
-def _cause(cause: Mapping[str, Any]) -> str:
-    return str(Cause(**cause))
+def _wrong(cause: Mapping[str, Any]) -> str:
+    return Cause(**cause).wrong
