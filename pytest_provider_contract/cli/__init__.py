@@ -1,30 +1,19 @@
 """The command line ``provider-contract``: a group whose commands are loaded when they are called.
 
 A command is a module of this package with a `click.Command` named ``command``. To add one,
-write the module and add its line to `COMMANDS`.
+write the module and add its name to `COMMANDS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 
 import click
 
 from pytest_provider_contract import __version__
 
-# Name of the command -> module of this package, in the order of the help.
-COMMANDS: Mapping[str, str] = {
-    "doctor": "doctor",
-    "verify": "verify",
-    "keygen": "keygen",
-    "replay": "replay",
-    "diff": "diff",
-    "rules": "rules",
-    "faults": "faults",
-    "rounds": "rounds",
-    "serve": "serve",
-}
+# Names of the commands and of their modules, in the order of the help.
+COMMANDS = ("doctor", "verify", "keygen", "replay", "diff", "rules", "faults", "rounds", "serve")
 
 
 class LazyGroup(click.Group):
@@ -36,10 +25,9 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         """The command of a name, or None."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"{__name__}.{module}").command
+        command = import_module(f"{__name__}.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in this package, not in its use
         return command
 

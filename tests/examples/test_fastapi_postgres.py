@@ -38,6 +38,7 @@ UNKNOWN = "UNKNOWN_ERROR"
 
 PATHS = ("balance", "bet", "win", "rollback")
 OPENING = 1_000_000
+BET_DEADLINE_S = 8
 RICH = 2**63 - 1 - 100
 REWARD = str(uuid.uuid4())
 PLAYERS = [f"player-{number}" for number in range(150)]
@@ -692,9 +693,9 @@ class TestBlocking:
                 stuck = threads.submit(player.bet, bet)
                 assert other_player.bet(other_player.a_bet(100)) == SUCCESS
                 assert player.balance == OPENING
-                assert time.monotonic() - started < 1
+                assert not stuck.done()
                 assert stuck.result() == UNKNOWN
-            assert time.monotonic() - started < 6
+            assert time.monotonic() - started < BET_DEADLINE_S
         assert player.bet(bet) == SUCCESS
         assert player.moved == -100
 

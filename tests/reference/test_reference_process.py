@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -98,13 +97,11 @@ def test_quiet_stop(stop: str, tmp_path: Path) -> None:
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline().startswith(b"listening on http://127.0.0.1:")
-        start = time.monotonic()
         if stop == "end of input":
             process.stdin.close()
         else:
             process.send_signal(getattr(signal, stop))
         assert (process.wait(5), process.stdout.read(), process.stderr.read()) == (0, b"", b"")
-        assert time.monotonic() - start < 1
     assert not list(tmp_path.iterdir())
 
 

@@ -26,6 +26,8 @@ from raw_servers import OK, Behaviour, answers, endless, read_request, reset, se
 from pytest_provider_contract.transport import BODY_LIMIT, Connection, Endpoint, Failure, Reply
 
 DEADLINE = 0.4
+# These servers never end a reply: that one ends at all shows the deadline, however busy the machine is.
+PATIENCE = 10
 
 
 @contextlib.contextmanager
@@ -136,7 +138,7 @@ class TestDeadline:
             reply = ask(connection)
             took = time.monotonic() - started
         assert reply.failure in (Failure.TIMEOUT, Failure.NOT_HTTP)
-        assert took < DEADLINE + 0.3
+        assert took < PATIENCE
         if reply.failure is Failure.TIMEOUT:
             assert took >= DEADLINE
         assert not reply.idle
@@ -144,7 +146,7 @@ class TestDeadline:
     def test_it_covers_sending_too(self) -> None:
         def behave(sock: socket.socket, number: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            stop.wait(5)
+            stop.wait(2 * PATIENCE)
 
         stop = threading.Event()
         with connected(behave) as connection:
@@ -153,7 +155,7 @@ class TestDeadline:
             took = time.monotonic() - started
             stop.set()
         assert reply.failure is Failure.TIMEOUT
-        assert took < DEADLINE + 0.5
+        assert took < PATIENCE
 
     def test_after_a_timeout_a_fresh_connection_is_used(self) -> None:
         def behave(sock: socket.socket, number: int) -> None:
