@@ -126,10 +126,11 @@ class State:
         return mine == (other.balances, other.bets, other.wins, other.rollbacks, other.closed, other.notes)
 
     def __hash__(self) -> int:
-        # Balances and counts tell almost all states apart; equality settles the rest.
+        # What replies reported tells apart the states of overlapping callbacks; equality settles the rest.
         if self._hash is None:
-            fates = frozenset((id_, bet.fate) for id_, bet in self.bets.items())
-            self._hash = hash((frozenset(self.balances.items()), fates, len(self.wins), len(self.rollbacks)))
+            bets = frozenset((id_, bet.fate, bet.reported, bet.refund_reported) for id_, bet in self.bets.items())
+            wins = frozenset((id_, win.credited, win.reported) for id_, win in self.wins.items())
+            self._hash = hash((frozenset(self.balances.items()), bets, wins, frozenset(self.rollbacks.items())))
         return self._hash
 
     def __repr__(self) -> str:
@@ -244,10 +245,10 @@ class Ledger:
         elif known.content is None:
             # Its rollback came first and was refused, or was another player's: the bet counts,
             # unless it is declined.
-            yield from self._new_bet(state, bet)
-            yield self._declined(state, bet, ERRORS, None)
+            yield from (b for b in self._new_bet(state, bet) if b.rule is not None or b.statuses == OK)
+            yield self._declined(state, bet, ERRORS, "ROLLBACK-05" if known.shunned else None)
             if known.fate is Fate.VOID:
-                yield self._arrived_void(state, bet, known, OK)
+                yield self._arrived_void(state, bet, known, ANY)
         elif known.fate is Fate.DECLINED:
             # Nothing was moved, so the wallet may decline it again or take it as new.
             yield self._replay(state, bet, ERRORS, "BET-08", known.reported)

@@ -59,6 +59,7 @@ class Habits:
     least: int = 0  # smaller stakes are below the operator's limit, 0 aside
     free_costs_nothing: bool = True  # whatever its amount, which the provider leaves at 0
     declines_every: int | None = None  # every so many bets, for reasons of the operator's own
+    declines_with: Status = ERROR
     strangers: Status = ERROR
     errors_tell_balance: bool = True
 
@@ -87,6 +88,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "least": (0, 10),
     "free_costs_nothing": (True, False),
     "declines_every": (None, 3),
+    "declines_with": (ERROR, Status.BET_LIMIT),
     "strangers": (ERROR, OK),
     "errors_tell_balance": (True, False),
 }
@@ -225,7 +227,7 @@ class Wallet:
             return Status.BET_LIMIT
         self.asked += 1
         if self.habits.declines_every and self.asked % self.habits.declines_every == 0:
-            return ERROR
+            return self.habits.declines_with
         return None
 
     def debit(self, c: Callback, amount: int) -> None:
