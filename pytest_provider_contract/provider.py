@@ -12,7 +12,7 @@ from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import TRIES_IF_IDLE, Envelope, Letter, OperatorClient, OperatorGoneError
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange, Player
-from pytest_provider_contract.ledger import Ledger, State
+from pytest_provider_contract.ledger import ERRORS, Ledger, State
 from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, Step
 from pytest_provider_contract.signing import Forgery
@@ -397,7 +397,8 @@ class _Play:
             met = {judge.statuses.get(i) for i in focused}
             if wanted[0].startswith("LOST") and Status.DUPLICATE in met:
                 return True  # the retry of a bet that has happened, in one of the two ways to say so
-            return Status.SUCCESS in met and (wanted[0] != "RACE-04" or Status.INSUFFICIENT_BALANCE in met)
+            # A wallet may decline a bet because it is busy with another one, and is right to do so.
+            return Status.SUCCESS in met and (wanted[0] != "RACE-04" or bool(met & ERRORS))
         # A bet in focus is one that must be accepted where the scenario sends it.
         is_declined = not set(focused).isdisjoint(judge.declined)
         return not is_declined and not {judge.step_rules[i] for i in focused}.isdisjoint(wanted)

@@ -29,7 +29,9 @@ NOMINAL_STAKE = 5_000
 _COMFORTABLE = 10 * NOMINAL_STAKE
 _CONFIRMATIONS = 2
 _RACE_ATTEMPTS = 10
-_INSISTENCE = 4
+# Further tries of declined bets, each with so many other bets before it: whoever declines every
+# second or third one meets another bet of the scenario.
+_INSISTENCE = (0, 1, 1, 0)
 _DRIFT = 1_000_000
 _CHUNKS = 20
 _SLOW_P95_MS = 1000
@@ -41,6 +43,7 @@ _LONGEST_REPEAT_S = 10.0
 _LONG_STEPS = 40
 _LEAST_SHRINKING_S = 2.0
 RESTING = scenario([], balance(), balance(wait_ms=1_100, focus=True), rule="BALANCE-03", via="BALANCE-01")
+_ONE_MORE = scenario(BetPlan(500, 500), bet(), win())
 # About so many callbacks tell apart what the evidence leaves.
 _PROBING = 120
 _OF_THE_NETWORK = ("RACE", "LOST")
@@ -370,15 +373,17 @@ class ContractRun:
     def _insisted(self, performance: Performance) -> Performance:
         """Play a scenario again whose rule could not be tested because a bet was declined.
 
-        An operator may decline a bet now and then; declining the same kind of bet every time
-        is how wallets fail that refuse large amounts, or a second bet in a round. A limit that
-        it names is its own affair.
+        An operator may decline a bet now and then; declining the same bet of a scenario every
+        time is how wallets fail that refuse large amounts, or a second bet in a round. A limit
+        that it names is its own affair.
 
         Raises:
             ContractViolation: The same bet was declined every time.
         """
         plan, always_declined = performance.scenario, performance.declined
-        for _ in range(_INSISTENCE):
+        for in_between in _INSISTENCE:
+            for _ in range(in_between):
+                self.expect(_ONE_MORE)
             performance = self._play(plan)
             if performance.violation is not None:
                 raise self._violated(performance)
@@ -392,7 +397,7 @@ class ContractRun:
             return performance
         if not always_declined:
             return performance  # now the one, now the other: the rule is left to other scenarios
-        tries = _INSISTENCE + 1
+        tries = len(_INSISTENCE) + 1
         always = Violation(plan.rule or "", "status SUCCESS", f"the bet is declined in {tries} of {tries} tries")
         performance = replace(_up_to(performance, min(always_declined)), violation=always)
         finding = replace(

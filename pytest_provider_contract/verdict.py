@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer, Violation, grouped, read_answer
 from pytest_provider_contract.history import Exchange
-from pytest_provider_contract.ledger import ERRORS, Branch, Ledger, State
+from pytest_provider_contract.ledger import ERRORS, Branch, Fate, Ledger, State
 from pytest_provider_contract.linearizability import Operation, Search, Situation, keep, search
 from pytest_provider_contract.profile import Kind, Profile, Status
 from pytest_provider_contract.transport import Failure, Fault
@@ -170,6 +170,8 @@ class Judge:
             if operation.answer is not None:
                 self._count(self.seen[index], operation.answer)
                 self.statuses[index] = operation.answer.status
+                if self._is_declined(operation):
+                    self.declined.append(index)
         self.exercised["RACE-08"] += len(self.seen) - first > 1
         return None
 
@@ -215,6 +217,14 @@ class Judge:
         self._explanations = {
             Situation(end.state, frozenset(numbers[i] for i in end.open)): advice for end, advice in found.ends.items()
         }
+
+    def _is_declined(self, operation: Operation) -> bool:
+        """Whether it is a bet of money that was declined, in every explanation, without a good reason."""
+        bet, answer = operation.callback, operation.answer
+        if bet.kind is not Kind.BET or not bet.amount or answer is None or answer.status is not Status.UNKNOWN:
+            return False
+        records = [state.bets.get(bet.transaction_id or "") for state in self.states]
+        return all(record is not None and record.fate is Fate.DECLINED for record in records)
 
     def _note(self, exchange: Exchange) -> None:
         self.seen.append(exchange)

@@ -1,0 +1,101 @@
+"""Bets that an operator declines now and then, for reasons of its own, keep no rule from being tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+from honest_wallets import ERROR, PLAYERS, PROFILE, Habits, Wallet
+from memory_wire import HonestOperator, Weather, Wire
+
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.finding import ContractViolation
+from pytest_provider_contract.profile import Status
+from pytest_provider_contract.run import ContractRun
+from pytest_provider_contract.scenario import BetPlan, Scenario, balance, bet, rollback, scenario, together
+from pytest_provider_contract.settings import EFFORTS, Settings
+from pytest_provider_contract.transport import Endpoint, Fault
+
+THREE = [BetPlan(101), BetPlan(1009), BetPlan(307)]
+CALM = Weather(arrives=1, closes=0, rereads=0, repeats=0)
+
+
+def run_at(wallet: Wallet, folder: Path) -> ContractRun:
+    settings = Settings(
+        target="http://127.0.0.1:9",
+        endpoint=Endpoint.parse("http://127.0.0.1:9"),
+        profile=PROFILE,
+        key=None,
+        key_source="none",
+        players=PLAYERS,
+        rewards=(),
+        max_stake=None,
+        rate=None,
+        rules=None,
+        effort=EFFORTS["quick"],
+        strict=False,
+        unsigned=True,
+        directory=folder,
+        report=False,
+        replay=None,
+        seed=1,
+    )
+    run = ContractRun(settings)
+    run.client._pool = Wire(HonestOperator(wallet), Random(1), CALM)  # type: ignore[assignment]
+    return run
+
+
+PLANS = {
+    "alone": scenario(BetPlan(1037), bet(), rollback(), balance(), rule="ROLLBACK-01"),
+    "two bets": scenario(THREE[:2], bet(0), bet(1), rollback(0), rollback(1), rule="ROLLBACK-01"),
+    "three bets": scenario(THREE, bet(0), bet(1), bet(2), rollback(0), rollback(2), rollback(1), rule="ROLLBACK-01"),
+    "with what can't be tested": scenario(THREE, bet(0), bet(1), bet(2), rollback(1), rollback(2), rule="BET-07"),
+    "raced": scenario(BetPlan(600), *together(bet(), bet(), bet()), rollback(), rule="RACE-01"),
+    "written slowly": scenario(BetPlan(600), bet(fault=Fault.SLOW_WRITE), bet(), rollback(), rule="LOST-07"),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize("every", [2, 3, 10])
+@pytest.mark.parametrize("asked", range(3))
+def test_an_operator_that_declines_every_so_many_bets(plan: Scenario, every: int, asked: int, tmp_path: Path) -> None:
+    wallet = Wallet(Habits(declines_every=every), {"alice": 10**10, "bob": 10**10}, asked=asked)
+    run = run_at(wallet, tmp_path)
+    run.expect(plan)
+    assert run.results.not_tested == {}
+
+
+@pytest.mark.parametrize("asked", range(3))
+def test_an_operator_whose_limit_is_met_now_and_then(asked: int, tmp_path: Path) -> None:
+    habits = Habits(declines_every=3, declines_with=Status.BET_LIMIT)
+    run = run_at(Wallet(habits, {"alice": 10**10, "bob": 10**10}, asked=asked), tmp_path)
+    for plan in PLANS.values():
+        run.expect(plan)
+    # A scenario of three bets always meets it; the other two of the rule's scenarios do not.
+    assert run.results.not_tested.keys() <= {"BET-07"}
+
+
+class DeclinesTheSecond(Wallet):
+    """Takes one bet of a round, as a wallet does that keeps bets by their round."""
+
+    def refusal(self, c: Callback, amount: int) -> Status | None:
+        others = [kept for id_, kept in self.bets.items() if id_ != c.transaction_id]
+        return ERROR if any(kept.content[2] == c.round_id for kept in others) else super().refusal(c, amount)
+
+
+@pytest.mark.parametrize("every", [None, 10])
+@pytest.mark.parametrize("name", ["two bets", "three bets", "with what can't be tested"])
+def test_a_bet_that_is_declined_every_time_is_told(name: str, every: int | None, tmp_path: Path) -> None:
+    wallet = DeclinesTheSecond(Habits(declines_every=every), {"alice": 10**10, "bob": 10**10})
+    with pytest.raises(ContractViolation, match=PLANS[name].rule or "none"):
+        run_at(wallet, tmp_path).expect(PLANS[name])
+
+
+def test_a_bet_that_is_declined_because_its_rollback_came_first(tmp_path: Path) -> None:
+    habits = Habits(unknown_rollback="refuse", shuns=True)
+    run = run_at(Wallet(habits, {"alice": 10**10, "bob": 10**10}), tmp_path)
+    run.expect(scenario(BetPlan(900), rollback(), bet(), balance(), rollback(0, 1), bet(), rule="ROLLBACK-05"))
+    run.expect(scenario(BetPlan(600), *together(rollback(), rollback(0, 1)), bet(), balance(), rule="RACE-03"))
+    assert run.results.exercised["ROLLBACK-05"] == 2
+    assert run.results.not_tested == {}
