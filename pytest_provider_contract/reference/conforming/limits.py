@@ -21,6 +21,7 @@ from pytest_provider_contract.reference.messages import (
     Callback,
     MalformedError,
     Reader,
+    Reply,
     Rollback,
     Win,
 )
@@ -61,6 +62,37 @@ class EveryTenthBetDeclined(Wallet):
         super()._check_bet(bet, account)
         if next(self._count) % 10 == 0:
             raise DeclinedError(UNKNOWN)
+
+
+@conforming("every-third-bet-above-limit")
+class EveryThirdBetAboveLimit(Wallet):
+    """Every third bet gets BET_LIMIT_REACHED_ERROR, as with limits of a day or an hour."""
+
+    _count: ClassVar[Iterator[int]] = itertools.count(1)
+
+    def _check_funds(self, bet: Bet, account: Account) -> None:
+        super()._check_funds(bet, account)
+        if next(self._count) % 3 == 0:
+            raise DeclinedError(BET_LIMIT_REACHED)
+
+
+@conforming("busy-bets-declined")
+class BusyBetsDeclined(Wallet):
+    """A new bet that comes while another is carried out gets UNKNOWN_ERROR instead of waiting for it."""
+
+    _one: ClassVar = threading.Lock()
+
+    def answer(self, callback: Callback) -> Reply:
+        """Carries one callback out; a new bet only if no other is."""
+        if not isinstance(callback, Bet) or self._store.bet(callback.transaction_id) is not None:
+            return super().answer(callback)
+        if not self._one.acquire(blocking=False):
+            return self.refuse(callback.request_id, callback.player_id)
+        try:
+            time.sleep(0.002)
+            return super().answer(callback)
+        finally:
+            self._one.release()
 
 
 @conforming("bets-need-their-session")

@@ -1,4 +1,8 @@
-"""Other server software, and other ways to handle connections."""
+"""Other server software, and other ways to handle connections.
+
+HTTP/2 is not among them: it takes TLS with a certificate that the machine knows and a server that
+only the tests install, so ``tests/plugin/test_plugin_http2.py`` serves the wallet over it.
+"""
 
 from __future__ import annotations
 
