@@ -272,7 +272,8 @@ def endpoint_of(url: str) -> Endpoint:
     try:
         return Endpoint.parse(url)
     except ValueError as error:
-        raise pytest.UsageError(f"--operator-url={typed(url)}: {error}") from None
+        hint = "" if "://" in url else ", or reference for the bundled operator"
+        raise pytest.UsageError(f"--operator-url={typed(url)}: {error}{hint}") from None
 
 
 def _positive(config: pytest.Config, name: str, kind: type[Any]) -> Any:

@@ -94,6 +94,8 @@ def command(
     from pytest_provider_contract import settings
     from pytest_provider_contract.preflight.examine import Target, examine
 
+    if unsigned and key:
+        raise _WrongUseError("--unsigned sends no signatures: leave --key out, or the other")
     try:
         dialect = settings.profile_of(profile)
         signing = None if unsigned else settings.key_of(key, Path.cwd())[0]

@@ -35,7 +35,7 @@ def command(file: Path, kind: str) -> None:
     if public == file:
         raise click.UsageError(f"{file} is the name of a public key; give the private one, such as certify.pem")
     for path in (file, public):
-        if path.exists():
+        if os.path.lexists(path):  # not Path's own, which raises where a name is too long
             raise click.ClickException(f"{path} is there already and is left as it is; name another file")
     key = (
         ed25519.Ed25519PrivateKey.generate()

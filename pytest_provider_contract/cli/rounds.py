@@ -69,8 +69,10 @@ def _ask(url: str, fields: dict[str, Any] | None = None) -> Any:
         with error:
             raise click.ClickException(_message(error)) from None
     except (URLError, OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
         raise click.ClickException(
-            f"no stand-in answers at {url}: {error}; is 'provider-contract serve' running?"
+            f"no stand-in answers at {url}: {getattr(reason, 'strerror', None) or reason}; "
+            "is 'provider-contract serve' running?"
         ) from None
 
 

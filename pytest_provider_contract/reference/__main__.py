@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         listener = socket.create_server((options.host, options.port), family=_family(options.host), backlog=1024)
         server = _build(options, options.database or Path(temporary, "wallet.sqlite"), listener)
-    except (OSError, ValueError, sqlite3.Error) as problem:
+    except (OSError, OverflowError, ValueError, sqlite3.Error) as problem:
         shutil.rmtree(temporary, ignore_errors=True)
         parser.error(str(problem))
     _stop_with_parent(stop)

@@ -24,9 +24,7 @@ class Endpoint:
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(
-                "give an absolute URL such as https://wallet.example/provider, or reference for the bundled operator"
-            )
+            raise ValueError("give an absolute URL such as https://wallet.example/provider")
         if parts.username or parts.password:
             raise ValueError("a user name or password in the URL is not supported")
         if parts.query or parts.fragment:

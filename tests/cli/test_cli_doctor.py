@@ -81,6 +81,7 @@ def test_as_json(doctor) -> None:
         (["reference", "--max-stake=x"], "--max-stake"),
         (["reference", "--player=:x"], "give ID"),
         (["reference", "--key=gone.pem"], "gone.pem"),
+        (["reference", "--unsigned", "--key=k"], "leave --key out"),
         (["reference", "--profile=gone"], "gone"),
     ],
 )

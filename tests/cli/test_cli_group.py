@@ -133,10 +133,13 @@ def test_keygen_leaves_what_is_there(tmp_path: Path, taken: str) -> None:
     assert (tmp_path / taken).read_text(encoding="utf-8") == "mine"
 
 
-def test_keygen_where_nothing_can_be_written(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["keygen", str(tmp_path / "none" / "certify.pem")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("none/certify.pem", "No such file or directory"), ("x" * 400, "File name too long")]
+)
+def test_keygen_where_nothing_can_be_written(tmp_path: Path, name: str, why: str) -> None:
+    result = CliRunner().invoke(main, ["keygen", str(tmp_path / name)])
     assert result.exit_code == 1
-    assert "can't be written: No such file or directory" in result.output
+    assert f"can't be written: {why}" in result.output
 
 
 def test_replay_is_pytest_with_the_file(tmp_path: Path) -> None:

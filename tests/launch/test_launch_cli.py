@@ -156,7 +156,7 @@ def test_stuck_rounds_are_listed_and_pushed(serve: Callable[..., Serving], tmp_p
         (["serve", "--game", "x"], "--game=x: give the game's id and name"),
         (["serve", "--operator-unsigned", "--operator-key", "k"], "--operator-unsigned sends no signatures"),
         (["serve", "--host", "203.0.113.1"], "203.0.113.1 port 8155 can't be listened on"),
-        (["rounds", "--at", "http://127.0.0.1:9"], "no stand-in answers at http://127.0.0.1:9/stand-in/rounds"),
+        (["rounds", "--at", "http://127.0.0.1:9"], "http://127.0.0.1:9/stand-in/rounds: Connection refused; is"),
         (["rounds", "--at", "nowhere"], "--at=nowhere: give the URL"),
     ],
 )
