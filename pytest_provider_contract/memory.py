@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from pytest_provider_contract.callbacks import Callback, new_id, now
+from pytest_provider_contract.callbacks import Callback, about, new_id, now
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import TRIES_IF_IDLE
 from pytest_provider_contract.history import Exchange
@@ -37,15 +37,15 @@ _AWAITED_STAKE = 100
 
 @dataclass(frozen=True, slots=True)
 class Keepsake:
-    """A bet that will not change any more, and the callbacks that made it so.
+    """A bet that will not change any more, and the callbacks that made it so; or one that is held open.
 
     Attributes:
         outcome: What became of it, in a word or two.
         bet: The bet as it was sent; for an awaited one as it would be.
         record: What the wallet holds of it.
-        win: The win that settled it.
+        win: The win that settled it, or that is to settle it.
         win_record: What the wallet holds of the win.
-        rollback: The last rollback that succeeded.
+        rollback: The last rollback that succeeded, or that is to be the first.
         rollback_reported: The balance in minor units that its first reply reported.
         kept_s: Monotonic seconds of keeping it.
         kept_at: How many callbacks the run had sent by then.
@@ -82,6 +82,11 @@ class Keepsake:
         if self.rollback is not None:
             yield self.rollback
             yield replace(self.rollback, transaction_id=new_id())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for its win or its rollback."""
+        return self.record.fate is Fate.OPEN
 
     def concerns(self, callback: Callback) -> bool:
         """Whether a callback is about this bet."""
@@ -137,6 +142,38 @@ class Memory:
                 keepsake = _keepsake(outcome, id_, performance.states[0], about.get(id_, []))
                 if keepsake is not None:
                     spread.add(replace(keepsake, kept_s=time.monotonic(), kept_at=sent))
+
+    def hold(self, performance: Performance, prize: int, sent: int) -> None:
+        """Keep the bets that a performance left open: one half to be won late, the other to be rolled back.
+
+        Args:
+            performance: One without a violation whose bets were not tidied away.
+            prize: Minor units of their wins.
+            sent: How many callbacks the run has sent.
+        """
+        placed = [e.callback for e in performance.exchanges if e.kind is Kind.BET]
+        for number, callback in enumerate(placed):
+            record = performance.states[0].bets.get(callback.transaction_id or "")
+            if (
+                record is None
+                or record.fate is not Fate.OPEN
+                or not _is_certain(callback.transaction_id or "", record, performance.states)
+            ):
+                continue
+            if number % 2:
+                kept = Keepsake("open, to be refunded", callback, record, rollback=about(callback, Kind.ROLLBACK))
+            else:
+                paid = about(callback, Kind.WIN, amount=prize, currency=callback.currency)
+                kept = Keepsake("open, to be won", callback, record, win=paid)
+            kept = replace(kept, kept_s=time.monotonic(), kept_at=sent)
+            self._kept.setdefault(kept.outcome, _Spread()).add(kept)
+
+    def let_go(self) -> list[Keepsake]:
+        """The bets that are still held open, which are kept no longer."""
+        held = [k for spread in self._kept.values() for k in spread.items if k.is_open]
+        for spread in self._kept.values():
+            spread.items = [k for k in spread.items if not k.is_open]
+        return held
 
     def sample(self, per_outcome: int = _PER_OUTCOME) -> list[Keepsake]:
         """The oldest of every outcome first."""
@@ -325,8 +362,9 @@ def _renewed(keepsake: Keepsake, states: Sequence[State]) -> Keepsake | None:
     record = states[0].bets[id_]
     if not _is_certain(id_, record, states):
         return None
-    rollback_id = keepsake.rollback.transaction_id if keepsake.rollback else None
-    return replace(keepsake, record=record, rollback_reported=states[0].rollbacks.get(rollback_id or ""))
+    win_id, rollback_id = _id_of(keepsake.win) or "", _id_of(keepsake.rollback) or ""
+    win_record, reported = states[0].wins.get(win_id), states[0].rollbacks.get(rollback_id)
+    return replace(keepsake, record=record, win_record=win_record, rollback_reported=reported)
 
 
 # -- evidence ---------------------------------------------------------------------------------------------
@@ -342,8 +380,8 @@ def _broken(provider: Provider, judge: Judge, violation: Violation, last: Keepsa
         if last.kept_s
         else "in a later run than the original"
     )
-    # A bet that arrives after its rollback is no replay, however late it comes.
-    replayed = judge.ledger_violation and last.record.content is not None
+    # A bet that arrives after its rollback is no replay, however late it comes, nor is the first win of a bet.
+    replayed = judge.ledger_violation and last.record.content is not None and not last.is_open
     violation = Violation(RULE if replayed else violation.rule, violation.expected, f"{violation.actual}, {later}")
     plan = _story(provider, last, told[-1].callback, round(age_s * 1000) if last.kept_s else 0)
     plan = replace(plan, rule=violation.rule)
@@ -378,6 +416,10 @@ def _story(provider: Provider, keepsake: Keepsake, telling: Callback, wait_ms: i
             plan = replace(plan, stake=1, of_balance=True)
         case Fate.VOID:
             began = (rollback(),)
+        case Fate.OPEN if telling.kind in (Kind.WIN, Kind.ROLLBACK):
+            began = (bet(),)
+        case Fate.OPEN if keepsake.win is not None:
+            began = (bet(), win())
         case _:
             began = (bet(), rollback())
     how = {"wait_ms": wait_ms, "focus": True}

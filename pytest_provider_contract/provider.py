@@ -101,13 +101,17 @@ class Provider:
     known: dict[int, int] = field(default_factory=dict)
     thrifty: bool = False
 
-    def play(self, scenario: Scenario) -> Performance:
+    def play(self, scenario: Scenario, *, hold: bool = False) -> Performance:
         """Send every step, judge every answer, and end with a probe of every player's money.
+
+        Args:
+            scenario: What to play.
+            hold: Whether bets that it leaves open stay so, unless something went wrong.
 
         Raises:
             OperatorGoneError: The operator stopped answering.
         """
-        return _Play(self, scenario).run()
+        return _Play(self, scenario, hold=hold).run()
 
     def balance(self, index: int = 0) -> Performance:
         """Ask for one player's balance and judge the answer."""
@@ -122,8 +126,9 @@ class Provider:
 class _Play:
     """One run of one scenario: the minted ids and the judge live as long as it."""
 
-    def __init__(self, provider: Provider, scenario: Scenario) -> None:
+    def __init__(self, provider: Provider, scenario: Scenario, *, hold: bool = False) -> None:
         self.provider = provider
+        self.hold = hold
         self.scenario = scenario
         self.minted: dict[tuple[object, ...], str] = {}
         self.stakes: dict[int, int] = {}
@@ -156,7 +161,8 @@ class _Play:
         if violation is not None and self.judge is not None and self.judge.ledger_violation:
             self._go_on(involved)
         performance = self._performance(violation)
-        self._tidy(max(performance.position + 1, self.played))
+        if violation is not None or not self.hold:
+            self._tidy(max(performance.position + 1, self.played))
         return performance
 
     def _go_on(self, involved: range) -> None:

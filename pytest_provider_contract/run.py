@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from pytest_provider_contract.callbacks import about
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
 from pytest_provider_contract.diagnosis.cause import Cause
@@ -41,6 +43,8 @@ _VAIN_SHARE = 0.6
 _MEMORY_S = {"quick": 2.5, "standard": 6.0, "certify": 60.0}
 _LONGEST_REPEAT_S = 10.0
 _LONG_STEPS = 40
+# So many bets are held open for long, and win so much.
+_HELD, _PRIZE = 4, 70
 _LEAST_SHRINKING_S = 2.0
 RESTING = scenario([], balance(), balance(wait_ms=1_100, focus=True), rule="BALANCE-03", via="BALANCE-01")
 _ONE_MORE = scenario(BetPlan(500, 500), bet(), win())
@@ -98,6 +102,7 @@ class ContractRun:
         self._opening_failures = 0
         self._before: Scenario | None = None
         self.memory = Memory()
+        self._holds = False
         self._next_recall_s = _MEMORY_S["quick"]
         self._recalled: set[str | None] = set()
         self._recent = Recent()
@@ -268,6 +273,24 @@ class ContractRun:
 
     # -- memory -------------------------------------------------------------------------------------
 
+    def hold_bets(self) -> None:
+        """Place some bets that stay open until the last chapter: a stuck round is settled long after [T]."""
+        if self._holds or self.pace.is_slow or self.results.gone or self.funds().balance < 1:
+            return
+        self._holds = True
+        plan = self.fit(scenario([BetPlan(100, round=n) for n in range(_HELD)], *map(bet, range(_HELD))))
+        try:
+            performance = self.provider.play(plan, hold=True)
+        except OperatorGoneError as error:
+            raise self.gone(error) from None
+        if performance.violation is None and performance.states:
+            self.memory.hold(performance, _PRIZE, self.client.recorder.sent)
+
+    def _refund_held(self) -> None:
+        for keepsake in self.memory.let_go():
+            with suppress(OperatorGoneError):
+                self.client.send(about(keepsake.bet, Kind.ROLLBACK))
+
     def recall_when_due(self) -> None:
         """Replay some old transactions, at times that lie further and further apart.
 
@@ -278,7 +301,9 @@ class ContractRun:
             return
         self._next_recall_s = 2 * self.pace.elapsed_s
         # Each is replayed once before the end: a replay may remind a forgetful wallet.
-        fresh = [k for k in self.memory.sample() if k.bet.transaction_id not in self._recalled]
+        # What is held open stays so to the end.
+        sample = [k for k in self.memory.sample() if not k.is_open]
+        fresh = [k for k in sample if k.bet.transaction_id not in self._recalled]
         oldest = {k.outcome: k for k in reversed(fresh)}.values()
         if oldest and self.pace.affords(4 * len(oldest)):
             self._recalled.update(k.bet.transaction_id for k in oldest)
@@ -296,6 +321,7 @@ class ContractRun:
         """
         if self.results.slow:
             raise NotTestedError(self.results.slow)
+        self.hold_bets()
         kept = {k.outcome for k in self.memory.sample()}
         for outcome, plan in begun.items():
             if outcome not in kept:
@@ -558,6 +584,7 @@ class ContractRun:
         """Judge what only a whole run can show, and bring the money back."""
         self._judge_latency()
         if not self.results.gone:
+            self._refund_held()
             self.restore()
         self.client.close()
 

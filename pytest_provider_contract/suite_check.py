@@ -87,6 +87,7 @@ class SuiteCheck:
     def storm(self, *plans: Scenario, exact_amounts: bool = False) -> None:
         """Play scenarios over and over for a while: a race may need many tries to show."""
         self._begin()
+        self.run.hold_bets()
         until_s = self.run.pace.elapsed_s + self.run.settings.effort.storm_s
         for number, plan in enumerate(cycle(plans)):
             enough = 1 if self.run.pace.is_slow else len(plans)

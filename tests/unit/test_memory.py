@@ -67,6 +67,38 @@ def test_every_outcome_is_kept_and_replayed(plan: Scenario, outcome: str) -> Non
     assert recalled.exercised["IDEM-09"] == recalled.replays >= 2
 
 
+HELD = scenario([BetPlan(100, round=n) for n in range(4)], *map(bet, range(4)))
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=50)
+@given(HABITS, st.lists(scenarios(FUNDS), max_size=3))
+def test_bets_held_open_are_settled_at_the_end(habits: Habits, plans: list[Scenario]) -> None:
+    wallet = Wallet(habits, {"alice": 20_000, "bob": 30_000})
+    provider = provider_of(wallet)
+    memory = Memory()
+    memory.hold(provider.play(HELD, hold=True), 70, 0)
+    held = memory.sample()
+    remember(provider, *plans)
+    before = wallet.money["alice"]
+    recalled = recall(provider, held)
+    assert recalled.violation is None
+    won = sum(k.win is not None for k in held)
+    assert wallet.money["alice"] == before + 70 * won + 100 * (len(held) - won)
+    memory.renew(held, recalled.keepsakes)
+    assert not memory.let_go()
+    again = wallet.money["alice"]
+    assert recall(provider, memory.sample()).violation is None
+    assert wallet.money["alice"] == again
+
+
+def test_what_is_still_held_open_is_let_go_of() -> None:
+    provider = provider_of(Wallet(Habits(), {"alice": 20_000}))
+    memory = remember(provider, SETTLED)
+    memory.hold(provider.play(HELD, hold=True), 70, 0)
+    assert len(memory.let_go()) == 4
+    assert [k.outcome for k in memory.sample()] == ["settled"]
+
+
 @pytest.mark.parametrize("remembers", [True, False])
 def test_a_rollback_that_tidied_up_may_be_answered_as_it_was_then(remembers: bool) -> None:
     habits = Habits(replay_tells="original", remembers_declined=remembers, declined_rollback="succeed")

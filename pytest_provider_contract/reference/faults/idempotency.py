@@ -8,7 +8,14 @@ from typing import ClassVar
 
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.faults.lax import LaxWallet
-from pytest_provider_contract.reference.messages import DUPLICATE_TRANSACTION, INSUFFICIENT_BALANCE, UNKNOWN, Bet, Win
+from pytest_provider_contract.reference.messages import (
+    DUPLICATE_TRANSACTION,
+    INSUFFICIENT_BALANCE,
+    UNKNOWN,
+    Bet,
+    Rollback,
+    Win,
+)
 from pytest_provider_contract.reference.store import OPEN, ROLLED_BACK, SETTLED, BetRecord, Store, WinRecord
 from pytest_provider_contract.reference.variants import fault
 from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
@@ -228,6 +235,38 @@ class TransactionsInMemoryOnly(Wallet):
         super().__init__(store, rewards)
         for table in ("bets", "wins", "tombstones"):
             store.connection.execute(f"DELETE FROM {table}")  # noqa: S608  one of the three
+
+
+class _OpenForSeconds(LaxWallet):
+    """An open bet is known for two seconds."""
+
+    _placed_s: ClassVar[dict[str, float]] = {}
+
+    def _place(self, bet: Bet, account: Account) -> None:
+        super()._place(bet, account)
+        self._placed_s[bet.transaction_id] = time.monotonic()
+
+    def _check_age(self, bet_id: str) -> None:
+        if time.monotonic() - self._placed_s.get(bet_id, 0.0) > 2:
+            raise DeclinedError(UNKNOWN)
+
+
+@fault("win-refused-2-seconds-after-its-bet", "WIN-01", "IDEM-09")
+class WinRefused2SecondsAfterItsBet(_OpenForSeconds):
+    """A win is refused when its bet is older than two seconds, so that a stuck round stays stuck."""
+
+    def _pay(self, win: Win, account: Account) -> None:
+        self._check_age(win.bet_id)
+        super()._pay(win, account)
+
+
+@fault("rollback-refused-2-seconds-after-its-bet", "ROLLBACK-01", "IDEM-09")
+class RollbackRefused2SecondsAfterItsBet(_OpenForSeconds):
+    """A rollback is refused when its bet is older than two seconds, so that the stake never comes back."""
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        self._check_age(record.transaction_id)
+        super()._refund(rollback, record, account)
 
 
 # -- repetitions that do something --------------------------------------------------------------

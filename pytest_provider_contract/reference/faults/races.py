@@ -171,6 +171,22 @@ class DuplicateFreeWinRace(_DuplicateWin):
         return bet is not None and bet.is_free
 
 
+@fault("bet-replay-written-over-rollback", "RACE-06", "RACE-09")
+class BetReplayWrittenOverRollback(_Race):
+    """A replayed bet is read and stored again as it was 3 ms ago, also when it was rolled back meanwhile."""
+
+    kinds = (Bet,)
+    window = 0.003
+
+    def _look(self, callback: Bet) -> BetRecord | None:
+        return self._store.bet(callback.transaction_id)
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if self._before is not None:
+            self._store.mark(bet.transaction_id, self._before.state)
+        super()._repeated_bet(bet, self._before or record, account)
+
+
 @fault("overdraft-across-rounds", "RACE-04", "RACE-05", "RACE-09", "BET-03")
 class OverdraftAcrossRounds(_StaleFunds):
     """Bets wait for those of their own round, so bets of two rounds spend the same money."""
