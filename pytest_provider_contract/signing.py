@@ -147,6 +147,13 @@ def generate_key() -> SigningKey:
     return SigningKey(rsa.generate_private_key(public_exponent=65537, key_size=_BITS))
 
 
+def _private_pem(key: SigningKey) -> bytes:
+    # In no variable of a function that may fail: pytest's --showlocals would show it.
+    return key._private_key.private_bytes(  # noqa: SLF001 - the only place that writes a key
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
 def key_in(directory: Path) -> Path:
     """The path of the test key in a directory; made there if missing, its public half beside it.
 
@@ -161,14 +168,10 @@ def key_in(directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / ".gitignore").write_text("*\n", encoding="utf-8")
         if not private.exists():
-            key = generate_key()
-            pem = key._private_key.private_bytes(  # noqa: SLF001 - the only place that writes a key
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
             # Written aside and renamed, so that two starting runs never see half a key.
             draft = directory / f".signing-key.{os.getpid()}"
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(pem)
+                file.write(_private_pem(generate_key()))
             try:
                 os.link(draft, private)
             except FileExistsError:
