@@ -69,8 +69,10 @@ def diagnose(
     record = Record.of(performance, profile, strict=strict)
     if advisory is not None and (found := causes_of_advice(advisory, performance.exchanges, profile)):
         return found
-    if record is None or any(isinstance(answer, Violation) for answer in record.answers):
+    if record is None:
         return causes_of_form(performance.exchanges, performance.violation, profile)
+    if (unreadable := _first_unreadable(record)) is not None:
+        return causes_of_form(record.exchanges[: unreadable + 1], performance.violation, profile)
     if not record.is_in_turn:
         return causes_of_race(record)
     if record.breach()[0] is None and advisory is None:
@@ -89,6 +91,11 @@ def diagnose(
     record = replace(record, earlier=frozenset(earlier))
     found = _Inquiry(record, others, probe, steady=steady).causes()
     return found or _wrong_currency(record)
+
+
+def _first_unreadable(record: Record) -> int | None:
+    """Index of the first reply that is no answer of the contract; in a race it need not be the last."""
+    return next((i for i, answer in enumerate(record.answers) if isinstance(answer, Violation)), None)
 
 
 def _wrong_currency(record: Record) -> tuple[Cause, ...]:

@@ -472,6 +472,21 @@ class Together(InMemoryClient):
         return [replace(exchange, started_s=start, ended_s=end) for exchange in exchanges]
 
 
+class Limited(InMemoryClient):
+    """Of callbacks that are sent together the first gets HTTP 429."""
+
+    def send_together(self, letters: list[Letter]) -> list[Exchange]:
+        first, *others = [self.send(letter.callback) for letter in letters]
+        return [replace(first, reply=Reply(429, first.reply.headers, b"slow down")), *others]
+
+
+def test_of_callbacks_sent_together_the_one_that_is_no_answer_tells_the_cause() -> None:
+    provider = provider_of(Wallet(Habits(), {"alice": 1000}))
+    provider.client = Limited(provider.client.wallet)  # type: ignore[assignment,attr-defined]
+    performance = provider.play(scenario(BetPlan(10), *together(bet(), balance()), balance()))
+    assert [cause.id for cause in diagnose(performance, PROFILE)] == ["rate-limited"]
+
+
 class BothDeliveries(InMemoryClient):
     """Carries both deliveries of a doubled request out, and knows a transaction only when it comes again."""
 

@@ -80,8 +80,7 @@ class BetDebitsWrongAmount(NewBet):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """Whatever makes the observed debit of the right one."""
-        for found in distortions(observed(record, Kind.BET)):
-            yield cls.of(record, distortion=found)
+        return cls.each_of(record, distortion=distortions(observed(record, Kind.BET)))
 
     def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         assert self.distortion is not None  # noqa: S101 - guesses() sets it
@@ -103,8 +102,7 @@ class ZeroBetCosts(NewBet):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The cost that was seen."""
-        for cost in dict.fromkeys(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen):
-            yield cls.of(record, cost=cost)
+        return cls.each_of(record, cost=(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen))
 
     def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
         yield moves(branch, bet, -self.cost) if bet.amount == 0 and not bet.is_free else branch
@@ -256,8 +254,7 @@ class DeclinedBetDebited(NewBet):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """A unit, all there is, or the whole amount."""
-        for part_of in ("unit", "rest", "amount"):
-            yield cls.of(record, part_of=part_of)
+        return cls.each_of(record, part_of=("unit", "rest", "amount"))
 
     def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         balance = state.balances[bet.player_id]
@@ -405,8 +402,7 @@ class FreeBetDebited(NewBet):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The cost that was seen."""
-        for cost in dict.fromkeys(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen):
-            yield cls.of(record, cost=cost)
+        return cls.each_of(record, cost=(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen))
 
     def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
         yield moves(branch, bet, -self.cost) if bet.is_free else branch
@@ -426,8 +422,7 @@ class FreeBetReplayDebited(Flaw):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The cost that was seen."""
-        for cost in dict.fromkeys(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen):
-            yield cls.of(record, cost=cost)
+        return cls.each_of(record, cost=(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen))
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
         known = state.bets.get(bet.transaction_id or "")
@@ -521,8 +516,9 @@ class FreeBetRollbackPays(Flaw):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The amount that was seen."""
-        for amount in dict.fromkeys(seen for right, seen in observed(record, Kind.ROLLBACK) if right == 0 < seen):
-            yield cls.of(record, amount=amount)
+        return cls.each_of(
+            record, amount=(seen for right, seen in observed(record, Kind.ROLLBACK) if right == 0 < seen)
+        )
 
     def _refunded(self, state: State, rollback: Callback, bet: BetRecord, rule: str) -> Branch:
         branch = super()._refunded(state, rollback, bet, rule)

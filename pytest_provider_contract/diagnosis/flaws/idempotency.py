@@ -619,114 +619,34 @@ def _notes(state: State) -> Iterator[tuple[Any, Any]]:
             yield note
 
 
-_SECONDS = (60.0, 30.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2)
-
-
-@flaw(
-    "bets-forgotten-in-time",
-    "bets are remembered for a while only, so a late replay debits again",
-    "keep transactionIds for ever, not in a cache that expires",
-    "T",
-)
-class BetsForgottenInTime(_Timed, OldBetsForgotten):
-    """So many seconds are kept."""
+class _Forgets(Flaw):
+    """Keeps some transactions, but not for ever."""
 
     steady = True
-    for_s: float = 0.0
 
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Times that caches commonly have, the longest first."""
-        return cls.each_of(record, for_s=_SECONDS)
-
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
-        return self._age_s(state, bet.transaction_id, bet) >= self.for_s
-
-
-@flaw(
-    "wins-forgotten-in-time",
-    "wins are remembered for a while only, so a late replay credits again",
-    "keep transactionIds for ever, not in a cache that expires",
-    "T",
-)
-class WinsForgottenInTime(_Timed, WinNotDeduplicated):
-    """So many seconds are kept."""
-
-    steady = True
-    for_s: float = 0.0
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Times that caches commonly have, the longest first."""
-        return cls.each_of(record, for_s=_SECONDS)
-
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
-        return self._age_s(state, win.transaction_id, win) >= self.for_s
-
-
-@flaw(
-    "tombstone-fades",
-    "a rollback before its bet is remembered for a while only, so a bet that arrives later debits",
-    "keep the tombstone for ever",
-    "I",
-)
-class TombstoneFades(_Timed):
-    """So many seconds are kept."""
-
-    steady = True
-    for_s: float = 0.0
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Times that caches commonly have, the longest first."""
-        return cls.each_of(record, for_s=_SECONDS)
-
-    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
-        known = state.bets.get(bet.transaction_id or "")
-        late = known is not None and known.content is None and known.promised_to(bet.player_id) is not None
-        if late and self._age_s(state, bet.transaction_id, bet) >= self.for_s:
-            for branch in self._new_bet(state, bet):
-                yield replace(branch, rule=FLAWED) if branch.rule else branch
-        else:
-            yield from super()._bet(state, bet)
-
-
-@flaw(
-    "rollbacks-forgotten-in-time",
-    "rollbacks are remembered for a while only, so a late one refunds again",
-    "mark the bet itself as rolled back, for ever",
-    "T",
-)
-class RollbacksForgottenInTime(_Timed):
-    """So many seconds are kept."""
-
-    steady = True
-    for_s: float = 0.0
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Times that caches commonly have, the longest first."""
-        return cls.each_of(record, for_s=_SECONDS)
-
-    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
-        bet = named_bet(state, rollback)
-        if bet is not None and bet.fate is Fate.REFUNDED and self._is_forgotten(state, rollback):
-            yield self._refunded(state, rollback, bet, FLAWED)
-        else:
-            yield from super()._rollback_cases(state, rollback)
-
-    def _is_forgotten(self, state: State, rollback: Callback) -> bool:
-        return self._age_s(state, f"rollback of {rollback.reference_id}", rollback) >= self.for_s
-
-    def _subject(self, callback: Callback) -> str | None:
-        return f"rollback of {callback.reference_id}" if callback.kind is Kind.ROLLBACK else None
+    def _is_forgotten(self, state: State, bet_id: str | None, callback: Callback) -> bool:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class _KeptRollbacks(Flaw):
+class _ForAWhile(_Timed, _Forgets):
+    """Keeps transactions for so many seconds."""
+
+    for_s: float = 0.0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Times that caches commonly have, the longest first."""
+        return cls.each_of(record, for_s=(60.0, 30.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2))
+
+    def _is_forgotten(self, state: State, bet_id: str | None, callback: Callback) -> bool:
+        return self._age_s(state, bet_id, callback) >= self.for_s
+
+
+@dataclass(frozen=True)
+class _OfLength(_Forgets):
     """Knows the order in which bets were rolled back, and keeps so many."""
 
-    steady = True
     kept: int = 0
 
     @classmethod
@@ -742,10 +662,83 @@ class _KeptRollbacks(Flaw):
             return state
         return state.with_notes(before.notes | {(len(known), callback.reference_id)})
 
-    def _is_forgotten(self, state: State, bet_id: str | None) -> bool:
+    def _is_forgotten(self, state: State, bet_id: str | None, callback: Callback) -> bool:  # noqa: ARG002
         order = list(_notes(state))
         since = next((number for number, id_ in order if id_ == bet_id), len(order))
         return len(order) - 1 - int(since) >= self.kept
+
+
+class _Tombstones(_Forgets):
+    """Places a bet whose tombstone is forgotten."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        late = known is not None and known.content is None and known.promised_to(bet.player_id) is not None
+        if late and self._is_forgotten(state, bet.transaction_id, bet):
+            for branch in self._new_bet(state, bet):
+                yield replace(branch, rule=FLAWED) if branch.rule else branch
+        else:
+            yield from super()._bet(state, bet)
+
+
+class _Rollbacks(_Forgets):
+    """Refunds once more what it has forgotten to have refunded."""
+
+    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        bet = named_bet(state, rollback)
+        if bet is not None and bet.fate is Fate.REFUNDED and self._is_forgotten(state, rollback.reference_id, rollback):
+            yield self._refunded(state, rollback, bet, FLAWED)
+        else:
+            yield from super()._rollback_cases(state, rollback)
+
+
+@flaw(
+    "bets-forgotten-in-time",
+    "bets are remembered for a while only, so a late replay debits again",
+    "keep transactionIds for ever, not in a cache that expires",
+    "T",
+)
+class BetsForgottenInTime(_ForAWhile, OldBetsForgotten):
+    """So many seconds are kept."""
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return self._is_forgotten(state, bet.transaction_id, bet)
+
+
+@flaw(
+    "wins-forgotten-in-time",
+    "wins are remembered for a while only, so a late replay credits again",
+    "keep transactionIds for ever, not in a cache that expires",
+    "T",
+)
+class WinsForgottenInTime(_ForAWhile, WinNotDeduplicated):
+    """So many seconds are kept."""
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+        return self._is_forgotten(state, win.transaction_id, win)
+
+
+@flaw(
+    "tombstone-fades",
+    "a rollback before its bet is remembered for a while only, so a bet that arrives later debits",
+    "keep the tombstone for ever",
+    "I",
+)
+class TombstoneFades(_ForAWhile, _Tombstones):
+    """So many seconds are kept."""
+
+
+@flaw(
+    "rollbacks-forgotten-in-time",
+    "rollbacks are remembered for a while only, so a late one refunds again",
+    "mark the bet itself as rolled back, for ever",
+    "T",
+)
+class RollbacksForgottenInTime(_ForAWhile, _Rollbacks):
+    """So many seconds are kept."""
+
+    def _subject(self, callback: Callback) -> str | None:
+        return callback.reference_id if callback.kind is Kind.ROLLBACK else None
 
 
 @flaw(
@@ -754,15 +747,8 @@ class _KeptRollbacks(Flaw):
     "mark the bet itself as rolled back, for ever",
     "T",
 )
-class OldRollbacksForgotten(_KeptRollbacks):
+class OldRollbacksForgotten(_OfLength, _Rollbacks):
     """So many are kept."""
-
-    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
-        bet = named_bet(state, rollback)
-        if bet is not None and bet.fate is Fate.REFUNDED and self._is_forgotten(state, rollback.reference_id):
-            yield self._refunded(state, rollback, bet, FLAWED)
-        else:
-            yield from super()._rollback_cases(state, rollback)
 
 
 @flaw(
@@ -771,17 +757,8 @@ class OldRollbacksForgotten(_KeptRollbacks):
     "keep the tombstone for ever",
     "I",
 )
-class OldTombstonesForgotten(_KeptRollbacks):
+class OldTombstonesForgotten(_OfLength, _Tombstones):
     """So many are kept."""
-
-    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
-        known = state.bets.get(bet.transaction_id or "")
-        late = known is not None and known.content is None and known.promised_to(bet.player_id) is not None
-        if late and self._is_forgotten(state, bet.transaction_id):
-            for branch in self._new_bet(state, bet):
-                yield replace(branch, rule=FLAWED) if branch.rule else branch
-        else:
-            yield from super()._bet(state, bet)
 
 
 # After so many times its delay, a record is there on the busiest machine.

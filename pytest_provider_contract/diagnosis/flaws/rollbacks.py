@@ -163,8 +163,7 @@ class RefundWrongAmount(_Refund):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """Whatever makes the observed refund of the right one."""
-        for found in distortions(observed(record, Kind.ROLLBACK)):
-            yield cls.of(record, distortion=found)
+        return cls.each_of(record, distortion=distortions(observed(record, Kind.ROLLBACK)))
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
         assert self.distortion is not None  # noqa: S101 - guesses() sets it
@@ -518,8 +517,8 @@ class UnknownRollbackCredits(_OfUnknown):
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The last bet's amount, or a fixed one."""
         yield cls.of(record)
-        for amount in dict.fromkeys(seen for right, seen in observed(record, Kind.ROLLBACK) if right == 0 < seen):
-            yield cls.of(record, amount=amount)
+        paid = (seen for right, seen in observed(record, Kind.ROLLBACK) if right == 0 < seen)
+        yield from cls.each_of(record, amount=paid)
 
     def _instead(self, state: State, rollback: Callback) -> Iterator[Branch]:
         found = accepted(state, rollback)

@@ -53,8 +53,7 @@ class SignatureNotVerifiedOnOneCallback(_Fooled):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The callbacks that were forged."""
-        for kind in dict.fromkeys(e.kind for e in record.exchanges if e.defect is not None and e.defect.forgery):
-            yield cls.of(record, kind=kind)
+        return cls.each_of(record, kind=(e.kind for e in record.exchanges if e.defect and e.defect.forgery))
 
     @property
     def diagnosis(self) -> Cause:
@@ -66,13 +65,18 @@ class SignatureNotVerifiedOnOneCallback(_Fooled):
         return callback.kind is self.kind and super()._is_fooled(callback, forgery)
 
 
-@flaw(
-    "missing-signature-accepted", "the signature is verified only if there is one", "refuse a callback without one", "D"
-)
-class MissingSignatureAccepted(_Fooled):
-    """No header, no check."""
+def _taken(id_: str, text: str, remedy: str, source: str, *forgeries: Forgery) -> None:
+    """Adds a flaw that takes these forgeries for good signatures."""
+    name = "".join(word.capitalize() for word in id_.split("-"))
+    flaw(id_, text, remedy, source)(type(name, (_Fooled,), {"forgeries": frozenset(forgeries), "__doc__": text}))
 
-    forgeries = frozenset({Forgery.ABSENT})
+
+_REFUSE = "refuse a callback without one"
+_SWALLOWED = "let every exception in verifying count as a bad signature"
+_OWN_BODY = "verify every request's own raw body; keep no verdicts"
+_ONE_SCHEME = "allow PKCS#1 v1.5 with SHA-256 only"
+
+_taken("missing-signature-accepted", "the signature is verified only if there is one", _REFUSE, "D", Forgery.ABSENT)
 
 
 @flaw(
@@ -98,100 +102,70 @@ class MissingSignatureAcceptedOnSome(_Fooled):
         return callback.kind in self.kinds and super()._is_fooled(callback, forgery)
 
 
-@flaw(
+_taken(
     "missing-signature-accepted",
     "a missing or empty signature is taken for a good one",
-    "refuse a callback without one",
+    _REFUSE,
     "D",
+    Forgery.ABSENT,
+    Forgery.EMPTY,
 )
-class MissingOrEmptySignatureAccepted(_Fooled):
-    """No value, no check."""
-
-    forgeries = frozenset({Forgery.ABSENT, Forgery.EMPTY})
-
-
-@flaw("empty-signature-accepted", "an empty signature is taken for a good one", "refuse a callback without one", "D")
-class EmptySignatureAccepted(_Fooled):
-    """An empty header passes."""
-
-    forgeries = frozenset({Forgery.EMPTY})
-
-
-@flaw(
+_taken("empty-signature-accepted", "an empty signature is taken for a good one", _REFUSE, "D", Forgery.EMPTY)
+_taken(
     "undecodable-signature-accepted",
     "a signature that can't be decoded is taken for a good one: the exception is swallowed",
-    "let every exception in verifying count as a bad signature",
+    _SWALLOWED,
     "D",
+    Forgery.NOT_BASE64,
 )
-class UndecodableSignatureAccepted(_Fooled):
-    """What is no base64 passes."""
-
-    forgeries = frozenset({Forgery.NOT_BASE64})
-
-
-@flaw(
+_taken(
     "short-signature-accepted",
     "a signature of the wrong length is taken for a good one: the exception is swallowed",
-    "let every exception in verifying count as a bad signature",
+    _SWALLOWED,
     "D",
+    Forgery.TRUNCATED,
 )
-class ShortSignatureAccepted(_Fooled):
-    """What is cut passes."""
-
-    forgeries = frozenset({Forgery.TRUNCATED})
-
-
-@flaw(
-    "signature-only-looked-at", "a signature is decoded but not verified with the provider's public key", _VERIFY, "T"
+_taken(
+    "signature-only-looked-at",
+    "a signature is decoded but not verified with the provider's public key",
+    _VERIFY,
+    "T",
+    Forgery.OTHER_KEY,
+    Forgery.CHANGED_AMOUNT,
+    Forgery.CHANGED_SPACE,
+    Forgery.REUSED,
+    Forgery.PSS,
+    Forgery.SHA1,
 )
-class SignatureOnlyLookedAt(_Fooled):
-    """Whatever has the right length passes."""
-
-    forgeries = frozenset(
-        {Forgery.OTHER_KEY, Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.REUSED, Forgery.PSS, Forgery.SHA1}
-    )
-
-
-@flaw(
+_taken(
     "signature-of-another-body-accepted",
     "a signature that was good for another body is accepted",
-    "verify every request's own raw body; keep no verdicts",
+    _OWN_BODY,
     "D",
+    Forgery.CHANGED_AMOUNT,
+    Forgery.CHANGED_SPACE,
+    Forgery.REUSED,
 )
-class SignatureOfAnotherBodyAccepted(_Fooled):
-    """Any body goes with it."""
-
-    forgeries = frozenset({Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.REUSED})
-
-
-@flaw(
+_taken(
     "signature-of-reserialised-body-accepted",
     "a signature is verified over a body written anew, so other white space passes",
     "verify the raw body bytes as they came",
     "D",
+    Forgery.CHANGED_SPACE,
 )
-class SignatureOfReserialisedBodyAccepted(_Fooled):
-    """White space does not count."""
-
-    forgeries = frozenset({Forgery.CHANGED_SPACE})
-
-
-@flaw(
+_taken(
     "signature-reused",
     "a signature or requestId that was good once is trusted again, whatever comes with it",
-    "verify every request's own raw body; keep no verdicts",
+    _OWN_BODY,
     "D",
+    Forgery.REUSED,
 )
-class SignatureReused(_Fooled):
-    """What was good once is good for ever."""
-
-    forgeries = frozenset({Forgery.REUSED})
 
 
 @flaw(
     "signature-reused",
     "a requestId that came with a good signature once is trusted again, whatever comes with it",
-    "verify every request's own raw body; keep no verdicts",
+    _OWN_BODY,
     "D",
 )
 class KnownRequestTrusted(Flaw):
@@ -212,32 +186,15 @@ class KnownRequestTrusted(Flaw):
             yield from super()._defective(state, callback, defect)
 
 
-@flaw(
+_taken(
     "signature-decoded-loosely",
     "a signature with characters that are no base64 is accepted: the decoder skips them",
     "decode strictly, refuse what is no base64",
     "D",
+    Forgery.STRAY,
 )
-class SignatureDecodedLoosely(_Fooled):
-    """Stray characters pass."""
-
-    forgeries = frozenset({Forgery.STRAY})
-
-
-@flaw(
-    "pss-signature-accepted", "signatures with PSS padding are accepted too", "allow PKCS#1 v1.5 with SHA-256 only", "D"
-)
-class PssSignatureAccepted(_Fooled):
-    """Another padding passes."""
-
-    forgeries = frozenset({Forgery.PSS})
-
-
-@flaw("sha1-signature-accepted", "signatures with SHA-1 are accepted too", "allow PKCS#1 v1.5 with SHA-256 only", "D")
-class Sha1SignatureAccepted(_Fooled):
-    """A weak digest passes."""
-
-    forgeries = frozenset({Forgery.SHA1})
+_taken("pss-signature-accepted", "signatures with PSS padding are accepted too", _ONE_SCHEME, "D", Forgery.PSS)
+_taken("sha1-signature-accepted", "signatures with SHA-1 are accepted too", _ONE_SCHEME, "D", Forgery.SHA1)
 
 
 @flaw(

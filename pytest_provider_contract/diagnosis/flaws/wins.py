@@ -109,8 +109,7 @@ class WinCreditsWrongAmount(Credit):
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """Whatever makes the observed credit of the right one."""
-        for found in distortions(observed(record, Kind.WIN)):
-            yield cls.of(record, distortion=found)
+        return cls.each_of(record, distortion=distortions(observed(record, Kind.WIN)))
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
         assert self.distortion is not None  # noqa: S101 - guesses() sets it
@@ -379,13 +378,13 @@ class FreeBetWinNotCredited(Credit):
 class FreeBetWinCut(Credit):
     """The face value is kept."""
 
+    made_to_fit = True
     cut: int = 0
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
         """The cut that was seen."""
-        for cut in dict.fromkeys(right - seen for right, seen in observed(record, Kind.WIN) if right > seen):
-            yield cls.of(record, cut=cut)
+        return cls.each_of(record, cut=(right - seen for right, seen in observed(record, Kind.WIN) if right > seen))
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
         yield moves(branch, win, -min(win.amount or 0, self.cut)) if bet.free else branch
