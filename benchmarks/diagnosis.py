@@ -21,6 +21,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,15 @@ def _measured(variant: Variant, wanted: list[str], *, whole: bool) -> dict[str, 
         "sequence": finding["sequence"] if finding else [],
         "likely": finding["likely"] if finding else "not found",
         "seconds": round(time.monotonic() - started, 1),
+        "revision": revision(),
     }
+
+
+@cache
+def revision() -> str:
+    """The commit that is measured, with ``+`` if there are changes beside it."""
+    command = ["git", "describe", "--always", "--dirty=+"]
+    return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
 
 
 # -- the table ------------------------------------------------------------------------------------
@@ -121,6 +130,7 @@ def table(rows: list[Mapping[str, Any]]) -> str:
     right = sum(verdict(row).startswith("right") for row in having)
     counts = Counter(verdict(row) for row in tested)
     measured = {row["name"] for row in rows}
+    revisions = Counter(row["revision"] for row in rows)
     left_out = (
         f"Not found, so not diagnosed: {len(rows) - len(tested)}. Not measured: {len(causes().keys() - measured)}."
     )
@@ -132,6 +142,7 @@ def table(rows: list[Mapping[str, Any]]) -> str:
         f"The right cause is named first for {right} of {len(having)} faults that have one"
         f" ({right / max(len(having), 1):.0%}). " + ", ".join(f"{n} {what}" for what, n in counts.most_common()) + ".",
         left_out,
+        "Measured at " + ", ".join(f"{at} ({n})" for at, n in revisions.most_common()) + ".",
         "",
         "| fault | found by | verdict | named | should be |",
         "|---|---|---|---|---|",

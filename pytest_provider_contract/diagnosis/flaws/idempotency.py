@@ -761,7 +761,7 @@ class OldTombstonesForgotten(_OfLength, _Tombstones):
     """So many are kept."""
 
 
-# After so many times its delay, a record is there on the busiest machine.
+# Only so many times its delay before and after says on a busy machine whether a record was there.
 _SURELY = 4
 
 
@@ -773,13 +773,13 @@ class _RecordedLate(_Timed):
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """A tenth of a second, or a whole one."""
-        return cls.each_of(record, late_s=(0.1, 1.0))
+        """A tenth of a second, or a quarter; the probes wait longer than four times that."""
+        return cls.each_of(record, late_s=(0.1, 0.25))
 
     def _is_recorded(self, state: State, transaction_id: str | None, callback: Callback) -> bool | None:
-        """Whether the record is there; None where a busy machine may have made it a little later."""
+        """Whether the record is there; None where a busy machine may have delayed it, or the callback."""
         age_s = self._age_s(state, transaction_id, callback)
-        return None if self.late_s <= age_s < _SURELY * self.late_s else age_s >= self.late_s
+        return None if self.late_s / _SURELY < age_s < self.late_s * _SURELY else age_s > self.late_s
 
 
 @flaw(
@@ -806,6 +806,10 @@ class BetRecordedLate(_RecordedLate):
         recorded = self._is_recorded(state, rollback.reference_id, rollback) if is_open else True
         if not recorded:
             yield gives(state, rollback, *Status)
+            # It may have left a tombstone, so that nothing is refunded ever after.
+            id_ = rollback.reference_id or ""
+            buried = state.with_bet(id_, replace(state.bets[id_], fate=Fate.REFUNDED))
+            yield gives(buried, rollback, Status.SUCCESS)
         if recorded is not False:
             yield from super()._rollback_cases(state, rollback)
 
