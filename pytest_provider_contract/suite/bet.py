@@ -30,7 +30,10 @@ def test_all_the_money(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(0, of_balance=True), bet(), balance(), rollback()),
         # Who has nothing left can win all the same.
-        scenario([BetPlan(90, 70), BetPlan(0, of_balance=True)], bet(0), bet(1), win(0), rollback(1), balance()),
+        scenario(
+            [BetPlan(90, 70), BetPlan(0, of_balance=True)],
+            *(bet(0), bet(1), win(0, closed=False), rollback(1), balance()),
+        ),
     )
 
 

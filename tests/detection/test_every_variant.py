@@ -23,7 +23,6 @@ pytestmark = pytest.mark.no_cover
 # What shows only now and then, after a while or after a restart takes more than one short run:
 # the benchmark measures it, and other tests cover restarts and the first look.
 LEFT_TO_THE_BENCHMARK = {
-    "closing-win-settles-whole-round",
     "http-302-on-balance",
     "tombstone-for-1-second",
     "tombstone-used-up",
