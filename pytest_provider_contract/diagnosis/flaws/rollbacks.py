@@ -466,8 +466,12 @@ class TombstoneOfWholeRound(Flaw):
 
     def _new_bet(self, state: State, bet: Callback) -> Iterator[Branch]:
         if bet.round_id in state.notes:
-            record = self._declined(state, bet, frozenset({Status.UNKNOWN}), None).state
-            yield gives(record, bet, *Status)
+            void = self._declined(state, bet, frozenset({Status.UNKNOWN}), None).state
+            yield gives(void, bet, *Status)
+            # It may be kept as if it had been paid.
+            id_ = bet.transaction_id or ""
+            opened = replace(void.bets[id_], fate=Fate.OPEN, amount=bet.amount or 0)
+            yield gives(void.with_bet(id_, opened), bet, Status.SUCCESS)
         else:
             yield from super()._new_bet(state, bet)
 
@@ -522,8 +526,20 @@ class UnknownRollbackCredits(_OfUnknown):
 
     def _instead(self, state: State, rollback: Callback) -> Iterator[Branch]:
         found = accepted(state, rollback)
-        amount = self.amount if self.amount is not None else found[-1][1].amount if found else 1
-        yield moves(gives(state, rollback, Status.SUCCESS), rollback, amount)
+        if self.amount is None and not found:
+            # The last bet came before the history: only the answer tells how much it was.
+            yield replace(gives(state, rollback, Status.SUCCESS), balances=None)
+        else:
+            amount = self.amount if self.amount is not None else found[-1][1].amount
+            yield moves(gives(state, rollback, Status.SUCCESS), rollback, amount)
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Takes over what the answer told."""
+        state = super().after(before, branch, callback, answer)
+        untold = branch.rule == FLAWED and branch.balances is None and callback.kind is Kind.ROLLBACK
+        if not untold or answer.balance is None or callback.player_id not in state.balances:
+            return state
+        return state.moved(callback.player_id, answer.balance - state.balances[callback.player_id])
 
 
 @flaw(
