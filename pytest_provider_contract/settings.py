@@ -342,11 +342,12 @@ def _report(config: pytest.Config) -> Path | None:
     directory = Path(config.invocation_params.dir, str(name))
     try:
         directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise pytest.UsageError(f"--operator-report={name}: this is a file; give a directory") from None
     except OSError as error:
-        reason = "this is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise pytest.UsageError(f"--operator-report={name}: {reason}; give a directory that can be written") from None
+        raise pytest.UsageError(f"--operator-report={name}: {error.strerror}; give a directory to write to") from None
     if not os.access(directory, os.W_OK):
-        raise pytest.UsageError(f"--operator-report={name}: give a directory that can be written")
+        raise pytest.UsageError(f"--operator-report={name}: give a directory to write to")
     return directory
 
 
