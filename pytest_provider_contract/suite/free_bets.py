@@ -25,7 +25,7 @@ def test_a_free_bet(contract_check: SuiteCheck) -> None:
 def test_a_free_bets_win(contract_check: SuiteCheck) -> None:
     free = BetPlan(0, 777, reward="granted")
     contract_check(
-        scenario(free, bet(), win(), balance(), win()),
+        scenario(free, bet(), win(), balance(), win(), win(conflict="amount"), balance()),
         # In one round with others, each settled by its own win.
         scenario([free, BetPlan(400, 30), free], bet(0), bet(1), bet(2), win(0, closed=False), win(1), win(2)),
     )

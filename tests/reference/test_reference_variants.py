@@ -39,6 +39,7 @@ NOT_IN_THE_SCRIPT = {
     "bet-deduped-per-session",
     "bet-replay-reopens-settled-bet",
     "bet-with-meta-refused",
+    "conflicting-free-win-credits",
     "http-400-on-unsigned-invalid-json",
     "loss-refused-at-balance-0",
     "no-signature-check-on-free-bets",

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.faults.lax import LaxWallet
 from pytest_provider_contract.reference.messages import BONUS, UNKNOWN, Balance, Bet, Callback, Reply, Rollback, Win
-from pytest_provider_contract.reference.store import ROLLED_BACK, BetRecord
+from pytest_provider_contract.reference.store import ROLLED_BACK, BetRecord, WinRecord
 from pytest_provider_contract.reference.variants import fault
 from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
 
@@ -162,6 +162,18 @@ class FreeBetWinLessFaceValue(Wallet):
         bet = self._store.bet(win.bet_id)
         if bet is not None and bet.is_free:
             self._move(win, account, -min(win.amount, _FACE_VALUE))
+
+
+@fault("conflicting-free-win-credits", "IDEM-04", "FREE-03")
+class ConflictingFreeWinCredits(LaxWallet):
+    """A known win of a free bet with another amount is credited as another win."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        bet = self._store.bet(record.bet_id)
+        if bet is not None and bet.is_free and win.amount != record.amount:
+            self._move(win, account, win.amount)
+        else:
+            super()._repeated_win(win, record, account)
 
 
 @fault("free-bet-rollback-pays", "FREE-04")
