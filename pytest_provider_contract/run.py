@@ -209,7 +209,7 @@ class ContractRun:
 
     def _restore(self, index: int, start: int) -> int | None:
         most = self.settings.max_stake or (self._funds.max_stake if self._funds and self._limited else None)
-        for _ in range(_CHUNKS):
+        for number in range(_CHUNKS):
             if self.provider.balance(index).violation is not None:
                 return None
             surplus = self.provider.known[index] - start
@@ -219,8 +219,13 @@ class ContractRun:
             money = max(self.provider.known[index], 1)
             stake = min(max(surplus, 0) + NOMINAL_STAKE, money, most or money)
             prize = max(stake - surplus, 0)
-            plan = BetPlan(stake, prize, player=index)
-            if self.provider.play(scenario(plan, bet(), win())).violation is not None:
+            if self.provider.known[index] == 0:
+                # No stake can be paid: a bet of 0, or a win before its bet, as the wallet likes.
+                free, early = BetPlan(0, prize - stake, player=index), BetPlan(stake, prize, player=index)
+                plan = scenario(free, bet(), win()) if number % 2 == 0 else scenario(early, win(), bet())
+            else:
+                plan = scenario(BetPlan(stake, prize, player=index), bet(), win())
+            if self.provider.play(plan).violation is not None:
                 break
         if self.provider.balance(index).violation is not None:
             return None
