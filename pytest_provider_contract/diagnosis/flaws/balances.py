@@ -127,7 +127,9 @@ class BalanceIsVeryOld(BalanceAside):
     "D",
 )
 class BetAnsweredBeforeCommit(Flaw):
-    """The bet takes effect some time after its reply."""
+    """The bet takes effect some time after its reply; until then /balance tells an old balance."""
+
+    shown_by = BalanceIsOld
 
     def branches(self, state: State, callback: Callback, defect: Defect | None = None) -> list[Branch]:
         """What follows from the state with and without the bets that are still to take effect."""
