@@ -25,8 +25,8 @@ MAX_AMOUNT = (1 << 63) - 1
 # A reply whose balance nobody knows: lost, or never waited for.
 UNTOLD = -1
 
-# Where `Callback.content` has the round.
-_ROUND = 2
+# Where `Callback.content` has round and game.
+_ROUND_AND_GAME = slice(2, 4)
 
 
 class Fate(StrEnum):
@@ -362,9 +362,9 @@ class Ledger:
         elif bet.fate is Fate.OPEN:
             rule = "FREE-03" if bet.free else _sized(_amount(win), "WIN-01" if win.amount else "WIN-02")
             yield self._credited(state, win, "ORDER-02" if refused_before else rule)
-            if _id(win) in state.bets or _is_of_another_round(win, bet):
+            if _id(win) in state.bets or _is_of_another_game(win, bet):
                 # A stray rollback has named the win itself, and the wallet may remember that; or
-                # what it took for the bet was sent to provoke a conflict, in a round of its own.
+                # what it took for the bet was sent to provoke a conflict, in a round or game of its own.
                 yield replace(self._refused(state, win, rule), rule=None)
         elif bet.fate is Fate.SETTLED:
             # A second win of one bet: the contract says nothing, so only the answer must be true.
@@ -420,7 +420,7 @@ class Ledger:
         elif bet.fate is Fate.OPEN:
             rule = "FREE-04" if bet.free else "ROLLBACK-06" if bet.shunned else _sized(bet.amount, "ROLLBACK-01")
             yield self._refunded(state, rollback, bet, rule)
-            if _is_of_another_round(rollback, bet):
+            if _is_of_another_game(rollback, bet):
                 yield _still(state, rollback, ERRORS, None)  # as for a win
         elif bet.fate in (Fate.REFUNDED, Fate.VOID):
             rule = "ROLLBACK-02" if _id(rollback) in state.rollbacks else "ROLLBACK-03"
@@ -593,8 +593,9 @@ def _sized(amount: int, rule: str) -> str:
     return "AMOUNT-03" if amount > HUGE else "AMOUNT-01" if amount >= LARGE else rule
 
 
-def _is_of_another_round(callback: Callback, bet: BetRecord) -> bool:
-    return bet.content is not None and callback.round_id != bet.content[_ROUND]
+def _is_of_another_game(callback: Callback, bet: BetRecord) -> bool:
+    there = (callback.round_id, callback.game_id)
+    return bet.content is not None and there != bet.content[_ROUND_AND_GAME]
 
 
 def _bet_record(bet: Callback, fate: Fate, reported: int) -> BetRecord:

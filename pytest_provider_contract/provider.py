@@ -424,7 +424,7 @@ class _Play:
             reference_id=None if step.send is Kind.BET else self._reference_id(step),
             # Players of one table share its rounds.
             round_id=self._mint("round", plan.round if step.conflict != "round" else "another"),
-            game_id=self._mint("game"),
+            game_id=self._mint("game" if step.conflict != "game" else "another game"),
             round_closed=None if step.send is Kind.BET else self._closes(step, position),
             is_free=True if plan.reward else None,
             reward_id=self._reward(plan.reward) if plan.reward else None,

@@ -21,7 +21,7 @@ from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.transport import Fault
 
-Conflict = Literal["amount", "round", "bet"]
+Conflict = Literal["amount", "round", "game", "bet"]
 Reward = Literal["granted", "unknown"]
 
 FORGERY_RULES: dict[Forgery, str] = {

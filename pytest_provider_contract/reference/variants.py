@@ -6,8 +6,10 @@ docstring is the sentence that describes it.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -20,6 +22,7 @@ from pytest_provider_contract.reference.wallet import Wallet
 
 Part = Wallet | Reader | Verifier | Gateway | Server
 _P = TypeVar("_P", bound=type[Part])
+_C = TypeVar("_C", bound=Part)
 
 _registry: dict[str, Variant] = {}
 
@@ -60,7 +63,7 @@ class Variant:
 
     def parts(self) -> Parts:
         """What the operator is built of."""
-        part = self.part
+        part = _forgetful(self.part)
         if issubclass(part, Wallet):
             return Parts(wallet=part)
         if issubclass(part, Reader):
@@ -69,7 +72,18 @@ class Variant:
             return Parts(verifier=part)
         if issubclass(part, Gateway):
             return Parts(gateway=part)
-        return Parts(gateway=part.gateway_class, server=part)
+        return Parts(gateway=_forgetful(part.gateway_class), server=part)
+
+
+def _forgetful(part: type[_C]) -> type[_C]:
+    """The class with a memory of its own: what variants remember hangs on their classes."""
+    remembered = {
+        name: copy.copy(value)
+        for base in reversed(part.__mro__)
+        for name, value in vars(base).items()
+        if isinstance(value, dict | list | set | itertools.count) and not name.startswith("__")
+    }
+    return type(part.__name__, (part,), remembered)
 
 
 def fault(name: str, *rules: str) -> Callable[[_P], _P]:

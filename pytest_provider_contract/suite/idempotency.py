@@ -47,7 +47,7 @@ def test_a_replay_of_another_session(contract_check: SuiteCheck) -> None:
 
 
 @rule("IDEM-03", "IDEM-05")
-@pytest.mark.parametrize("content", ["amount", "round"])
+@pytest.mark.parametrize("content", ["amount", "round", "game"])
 def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> None:
     contract_check(
         scenario(BetPlan(500), bet(), bet(conflict=content), balance(), rollback(), rollback(0, 1)),
@@ -58,7 +58,7 @@ def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> N
 
 
 @rule("IDEM-04")
-@pytest.mark.parametrize("content", ["amount", "round", "bet"])
+@pytest.mark.parametrize("content", ["amount", "round", "game", "bet"])
 def test_a_win_with_other_content(contract_check: SuiteCheck, content: str) -> None:
     contract_check(scenario(BetPlan(500, 800), bet(), win(), win(conflict=content), balance(), win()))
 

@@ -36,6 +36,7 @@ OVERLAPPING = {
 # The script has no second session, no meta, no money gone to 0, no hundred bets, none held open and no rounds
 # of several fates; that the suite finds each of these is shown in tests/detection.
 NOT_IN_THE_SCRIPT = {
+    "bet-deduped-per-game",
     "bet-deduped-per-session",
     "bet-replay-reopens-settled-bet",
     "bet-with-meta-refused",

@@ -130,6 +130,21 @@ class BetKeyedOnRoundToo(_Anew):
         return bool(part(known, "round") != bet.round_id)
 
 
+@flaw(
+    "bet-keyed-on-game-too",
+    "a bet with a known transactionId in another game is debited as another bet",
+    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
+    "D",
+)
+class BetKeyedOnGameToo(_Anew):
+    """Another game makes another bet."""
+
+    says_all = True
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+        return bool(part(known, "game") != bet.game_id)
+
+
 class _PerSession(Flaw):
     """Knows which transactions came in which session."""
 

@@ -61,6 +61,19 @@ class BetDedupedPerSession(LaxWallet):
         return super()._find_bet(bet) if known else None
 
 
+@fault("bet-deduped-per-game", "IDEM-03")
+class BetDedupedPerGame(LaxWallet):
+    """A bet is recognised by its transactionId and its game, so a known one in another game debits again."""
+
+    _seen: ClassVar[set[tuple[str, str]]] = set()
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        identity = (bet.transaction_id, bet.game_id)
+        known = identity in self._seen
+        self._seen.add(identity)
+        return super()._find_bet(bet) if known else None
+
+
 @fault("bet-replay-reopens-settled-bet", "ROLLBACK-09", "ROLLBACK-11")
 class BetReplayReopensSettledBet(LaxWallet):
     """A replayed bet is written over the settled one as open, so that a rollback refunds what has won."""
