@@ -170,6 +170,8 @@ class _Inquiry:
     def _probed(self, left: list[Flaw]) -> list[Flaw]:
         assert self.probe is not None  # noqa: S101 - causes() has looked
         for scenario in _probes(self.record):
+            if scenario in probes.PATIENT and not any(flaw.timed for flaw in left):
+                continue
             performance = self.probe(scenario)
             record = (
                 None if performance is None else Record.of(performance, self.record.profile, strict=self.record.strict)
@@ -193,6 +195,8 @@ def _probes(record: Record) -> Iterator[Scenario]:
     yield from probes.MONEY
     yield from probes.LARGE
     yield from probes.SPELLINGS
+    yield from probes.PATIENT
+    yield from probes.LAST
 
 
 def candidates(record: Record) -> Iterator[Flaw]:

@@ -33,12 +33,14 @@ class Flaw(Ledger):
             some broken history of the same wallet before it is believed.
         made_to_fit: Whether its parameter is made from the answer to be explained, so that whatever
             else explains it is the better cause.
+        timed: Whether it depends on how much time goes by.
     """
 
     cause: ClassVar[Cause]
     steady: ClassVar[bool] = False
     shown_by: ClassVar[type[Flaw] | None] = None
     made_to_fit: ClassVar[bool] = False
+    timed: ClassVar[bool] = False
 
     @classmethod
     def guesses(cls, record: Record) -> Iterable[Flaw]:

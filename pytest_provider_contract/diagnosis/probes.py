@@ -49,7 +49,15 @@ MONEY: tuple[Scenario, ...] = (
     scenario((BetPlan(0, 0), BetPlan(58, 0), BetPlan(129, 1)), bet(0), balance(), bet(1), win(1), bet(2), win(2)),
     scenario(_PLANS, bet(0), bet(1), win(1), win(0), bet(2), bet(3), win(3), rollback(2)),
     scenario((BetPlan(700, 450), BetPlan(33)), bet(0), win(0), rollback(0), rollback(0, 1), bet(1), rollback(1)),
+)
+
+# For what depends on time only: everything else can be told without waiting.
+PATIENT: tuple[Scenario, ...] = (
     scenario(BetPlan(71, 7), bet(), bet(wait_ms=1_200), balance(), win(), win(wait_ms=1_200), rollback()),
+)
+
+# A wallet that does not give it back answers little more.
+LAST: tuple[Scenario, ...] = (
     scenario((BetPlan(0, of_balance=True), BetPlan(0, of_balance=True)), bet(0), balance(), bet(0), rollback(0)),
 )
 

@@ -31,7 +31,8 @@ def explain(prober: Prober, first: Heard, player: Player, own_address: str) -> I
     """
     others = [prober.rollback(player), prober.win_of_nothing(player, player.currency or "EUR")]
     seen = tuple(str(heard) for heard in (first, *others))
-    if any(heard.is_answer for heard in others):
+    # Half a reply may read as a whole one, by chance.
+    if any(heard.is_answer and heard.exchange.reply.failure is None for heard in others):
         yield good("PREFLIGHT-04", "other callbacks get through")
         yield _broken_balance(first, seen)
         return

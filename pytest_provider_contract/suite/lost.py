@@ -13,22 +13,27 @@ pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
 
 GONE = (Fault.REPLY_LOST, Fault.RESET)
+# Until then a wallet has done what it does when it finds nobody to reply to.
+_NOTICED_MS = 80
 
 
 @rule("LOST-01")
 def test_a_bet_is_retried(contract_check: SuiteCheck) -> None:
-    # The first retry may be declined by a wallet that is still busy with the bet.
-    retries = (bet(focus=True), balance(), bet(focus=True))
+    # The first retry may be declined by a wallet that is still busy with the bet; the last one meets
+    # one that has noticed who went away.
+    retries = (bet(focus=True), balance(), bet(focus=True, wait_ms=_NOTICED_MS))
     contract_check(
         *(scenario(BetPlan(1000, 400), bet(fault=fault), *retries, win()) for fault in GONE),
-        scenario(BetPlan(1000, 400), bet(fault=GONE[0]), bet(fault=GONE[1]), bet(focus=True, wait_ms=30), win()),
+        scenario(
+            BetPlan(1000, 400), bet(fault=GONE[0]), bet(fault=GONE[1]), bet(focus=True, wait_ms=_NOTICED_MS), win()
+        ),
     )
 
 
 @rule("LOST-02")
 def test_a_bet_is_rolled_back(contract_check: SuiteCheck) -> None:
     # The rollback may overtake the bet; the bet that comes once more makes sure that it arrives.
-    late = (rollback(0, 1, wait_ms=40), bet(), rollback(0, 2, focus=True), balance(wait_ms=300))
+    late = (rollback(0, 1, wait_ms=_NOTICED_MS), bet(), rollback(0, 2, focus=True), balance(wait_ms=300))
     contract_check(
         *(scenario(BetPlan(1000), bet(fault=fault), rollback(), *late) for fault in GONE),
         scenario(BetPlan(1000), bet(fault=GONE[0]), rollback(fault=GONE[0]), rollback(0, 3), *late),

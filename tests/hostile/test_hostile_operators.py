@@ -160,7 +160,45 @@ OPERATORS: dict[str, tuple[Behaviour, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+# Every run takes seconds. What is told apart by the reader of replies alone is tested there too, in
+# tests/unit; of each kind some are run every time.
+TESTED_IN_THE_READER = {
+    "random bytes",
+    "TLS on a plain port",
+    "HTTP/2 on a plain port",
+    "one header without end",
+    "early hints without end",
+    "a NUL in a header",
+    "a header without colon",
+    "two lengths",
+    "a length of a thousand digits",
+    "a length too small",
+    "chunk extensions without end",
+    "a gzip bomb in a gzip bomb",
+    "HTTP 204",
+    "HTTP 304",
+    "HTTP 999",
+    "a byte order mark",
+    "UTF-16 without a mark",
+    "Latin-1 bytes",
+    "brotli",
+    "gzip that is none",
+    "objects in objects",
+    "minus infinity",
+    "a list",
+    "JSON in a script",
+    "a balance of a thousand digits",
+    "a balance of 1e400",
+    "an echo of a lone surrogate",
+    "a currency of a lone surrogate",
+    "a status of 100 kB",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name in TESTED_IN_THE_READER else name for name in OPERATORS],
+)
 def test_an_operator_that_is_broken_from_the_start(name: str, tmp_path: Path) -> None:
     behave, told = OPERATORS[name]
     outcome = play(behave, tmp_path, "--operator-rules=REPLY-04,BALANCE-01,BET-01")

@@ -66,6 +66,7 @@ MORE = (
     scenario([BetPlan(75), BetPlan(57)], rollback(0), bet(1), balance(), rollback(1)),
     scenario([BetPlan(75, 10), BetPlan(57, 20)], bet(0), bet(1), win(1), win(0), balance()),
     scenario(BetPlan(75), bet(), bet(conflict="round"), balance(), rollback()),
+    scenario(BetPlan(75), bet(), bet(conflict="game"), balance(), rollback()),
     scenario(BetPlan(75, 10), bet(), win(player=1), win(), balance()),
     scenario(BetPlan(75, 10), bet(forgery=Forgery.OTHER_KEY), bet(), balance(), rollback()),
     scenario(BetPlan(75, 10), bet(), bet(forgery=Forgery.OTHER_KEY), balance(), win()),
@@ -76,6 +77,8 @@ MORE = (
 )
 EVERYTHING = (
     *probes.MONEY,
+    *probes.PATIENT,
+    *probes.LAST,
     *probes.TWO_PLAYERS,
     *MORE,
     *DAMAGED,

@@ -612,6 +612,8 @@ class OldBetsNotSettled(Credit):
 class _Timed(Flaw):
     """Knows how long ago a transaction was first sent, in seconds."""
 
+    timed = True
+
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
         """Notes when a transaction was first heard of."""
         state = super().after(before, branch, callback, answer)
