@@ -545,13 +545,12 @@ class ContractRun:
         left_s = max(total_s - self.pace.elapsed_s, _LEAST_SHRINKING_S)
         deadline_s = self._now() + min(max(total_s / 4, 5), 30, left_s)
         hanging = _hangs(first)
-        for plainer in () if hanging else (Scenario.plain, _of_ordinary_size):
+        if not hanging:
             # What shows without races and lost replies as well is no matter of them; nor is what
             # shows with small amounts one of large ones.
-            cut = _cut(first)
-            plain = self._retried(plainer(cut)) if plainer(cut) != cut else None
-            if plain is not None and plain.violation is not None and plain.position >= 0:
-                first, rule = plain, plain.violation.rule
+            first, rule = self._plainer(first, rule, Scenario.plain)
+        if not hanging and _chapter(rule) == "AMOUNT":
+            first, rule = self._plainer(first, rule, lambda plan: plan.small(NOMINAL_STAKE))
         best = first
         attempts = 1 if first.scenario.is_plain else _RACE_ATTEMPTS
 
@@ -576,6 +575,16 @@ class ContractRun:
             tries += 1
             repeated += shows(shortened)
         return best, repeated, tries
+
+    def _plainer(
+        self, first: Performance, rule: str, change: Callable[[Scenario], Scenario]
+    ) -> tuple[Performance, str]:
+        """A performance of a plainer scenario and the rule it breaks, if it breaks one; else what was."""
+        cut = _cut(first)
+        again = self._retried(plain) if (plain := change(cut)) != cut else None
+        if again is None or again.violation is None or again.position < 0:
+            return first, rule
+        return again, again.violation.rule
 
     def _retried(self, plan: Scenario) -> Performance | None:
         self.provider.thrifty = False
@@ -615,10 +624,6 @@ def _shows(performance: Performance, rule: str, advisory: str | None) -> bool:
     found = performance.violation.rule
     # A shorter race is often one of another kind.
     return found == rule or (_chapter(found) == _chapter(rule) and _chapter(rule) in _OF_THE_NETWORK)
-
-
-def _of_ordinary_size(plan: Scenario) -> Scenario:
-    return plan.small(NOMINAL_STAKE) if plan.rule is None else plan
 
 
 def _is_declined(performance: Performance) -> bool:

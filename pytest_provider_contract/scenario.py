@@ -162,8 +162,11 @@ class Scenario:
         return replace(self, steps=tuple(replace(s, together=False, fault=None) for s in copies))
 
     def small(self, most: int) -> Scenario:
-        """The same callbacks with no stake and no win of more minor units than this."""
-        bets = tuple(replace(b, stake=min(b.stake, most), win=min(b.win, most)) for b in self.bets)
+        """The same callbacks with no stake and no win of more minor units than this, nor one of all the money."""
+        bets = tuple(
+            replace(b, stake=most if b.of_balance else min(b.stake, most), win=min(b.win, most), of_balance=False)
+            for b in self.bets
+        )
         return replace(self, bets=bets)
 
     def groups(self) -> list[range]:

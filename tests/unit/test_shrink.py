@@ -190,3 +190,20 @@ def test_a_wait_takes_the_place_of_what_lies_between() -> None:
 def test_no_wait_explains_a_first_step() -> None:
     alone = Scenario((BetPlan(100), BetPlan(50, 70)), (bet(1), win(1), bet(0)))
     assert run._waiting(provider_of(Wallet(Habits(), {"alice": 20_000})).play(alone)) is None
+
+
+def test_what_needs_few_of_many_others_takes_few_tries() -> None:
+    others = [step for index in range(1, 301) for step in (bet(index), rollback(index))]
+    long = Scenario(tuple(BetPlan(5, 3) for _ in range(301)), (bet(0), win(0), *others, win(0)))
+    tried = 0
+
+    def fails(value: Scenario) -> bool:
+        nonlocal tried
+        tried += 1
+        own = [step.send for step in value.steps if step.bet == 0]
+        refunded = {step.bet for step in value.steps if step.send is Kind.ROLLBACK}
+        placed = {step.bet for step in value.steps if step.send is Kind.BET}
+        return own == [Kind.BET, Kind.WIN, Kind.WIN] and bool(refunded & placed)
+
+    assert len(shrink(long, fails).steps) == 5
+    assert tried <= 40
