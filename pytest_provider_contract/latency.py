@@ -27,6 +27,12 @@ class Histogram:
         """How many were counted."""
         return self.buckets.total()
 
+    @property
+    def mean_ms(self) -> float:
+        """Milliseconds on average, 0 without any."""
+        total_ms = sum(math.exp(exponent * _GROWTH) * count for exponent, count in self.buckets.items())
+        return total_ms / self.count if self.buckets else 0.0
+
     def percentile_ms(self, share: float) -> float | None:
         """Milliseconds under which a share (0.95) of the callbacks stayed; None without any."""
         wanted = share * self.count

@@ -22,7 +22,7 @@ _CLOSING = 35
 # Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
 _EVERY_RULE, _RESTORING = 150, 8
 _STAGE = 10
-_SLOW_MEDIAN_MS = 10
+_SLOW_MS = 10
 
 
 class Pace:
@@ -72,22 +72,22 @@ class Pace:
         than the next longer effort's time; it is told so by a red run. One that is only a little
         too slow gets a longer run instead, and so does one on a busy machine.
         """
-        effort, median_s = self.effort, self.median_ms / 1000
+        effort, mean_s = self.effort, self.mean_ms / 1000
         longer = next((e for e in EFFORTS.values() if e.total_s > effort.total_s), None)
-        if longer is None or _EVERY_RULE * median_s < effort.total_s:
+        if longer is None or _EVERY_RULE * mean_s < effort.total_s:
             return False
-        if self._now() - self._began_s < longer.total_s - (_RESTORING + _STAGE) * median_s:
+        if self._now() - self._began_s < longer.total_s - (_RESTORING + _STAGE) * mean_s:
             return False
         self.results.slow = (
-            f"the operator is slow ({median_s * 1000:.0f} ms a callback): give --operator-effort={longer.name}"
+            f"the operator is slow ({mean_s * 1000:.0f} ms a callback): give --operator-effort={longer.name}"
         )
         return True
 
     @property
     def is_slow(self) -> bool:
         """Whether the time will not do for every directed scenario."""
-        all_s = _DIRECTED * self.median_ms / 1000
-        return self.median_ms > _SLOW_MEDIAN_MS and all_s > _DIRECTED_SHARE * self.effort.total_s
+        all_s = _DIRECTED * self.mean_ms / 1000
+        return self.mean_ms > _SLOW_MS and all_s > _DIRECTED_SHARE * self.effort.total_s
 
     def _is_late(self) -> bool:
         # Counted without starting up: on a busy machine it is the generated part that gives way.
@@ -95,21 +95,24 @@ class Pace:
         return self._now() - self._began_s > share * self.effort.total_s
 
     @property
-    def median_ms(self) -> float:
-        """Milliseconds that half of the callbacks so far took at most; 0 before the first."""
+    def mean_ms(self) -> float:
+        """Milliseconds that a callback took so far; 0 before the first.
+
+        Not the median: where one in ten takes long, these are what the time goes into.
+        """
         every = Histogram()
         for histogram in self.results.latency.values():
             every.buckets.update(histogram.buckets)
-        return every.percentile_ms(0.5) or 0.0
+        return every.mean_ms
 
     def generation_s(self, share: float) -> float:
         """Seconds that a generated check may take: its share of what is left, or a minimum."""
         total_s = self.effort.total_s
         # What ends a run takes callbacks too: the last replays, and bringing the money back. And a
         # scenario that has begun is played to its end.
-        closing_s = _CLOSING * self.median_ms / 1000
+        closing_s = _CLOSING * self.mean_ms / 1000
         return max((total_s - closing_s - self.elapsed_s) * share, _GENERATED_SHARE * total_s * share)
 
     def affords(self, callbacks: int, share: float = 0.1) -> bool:
         """Whether so many callbacks fit into a share of the effort's time."""
-        return callbacks * self.median_ms / 1000 < self.effort.total_s * share
+        return callbacks * self.mean_ms / 1000 < self.effort.total_s * share

@@ -399,7 +399,7 @@ class ContractRun:
     def _widest(self) -> int:
         """How many callbacks an operator of this speed answers in time, were it one after the other."""
         deadline_ms = 1000 * min(terms.deadline_s for terms in self.settings.profile.callbacks.values())
-        return max(2, int(deadline_ms / 2 / max(self.pace.median_ms, 1)))
+        return max(2, int(deadline_ms / 2 / max(self.pace.mean_ms, 1)))
 
     def _insisted(self, performance: Performance) -> Performance:
         """Play a scenario again whose rule could not be tested because a bet was declined.
