@@ -34,7 +34,7 @@ class SuiteCheck:
     def __call__(self, *plans: Scenario, exact_amounts: bool = False) -> None:
         """Play scenarios; on a slow operator perhaps only the first ones."""
         self._begin()
-        for plan in self.run.pace.cases(plans):
+        for plan in self.run.pace.cases(plans, self.rules):
             self._expect(plan, exact_amounts=exact_amounts)
 
     def _begin(self) -> None:

@@ -84,3 +84,18 @@ def test_what_an_operator_has_time_for(answers_after_ms: float, slow: bool) -> N
     assert pace.mean_ms >= answers_after_ms * 0.9
     assert pace.affords(100) is (100 * pace.mean_ms < 1300)
     assert 0 < pace.generation_s(0.5) <= EFFORTS["quick"].total_s / 2
+
+
+def test_what_shows_by_chance_is_tried_as_long_as_tries_cost_little() -> None:
+    clock, results = Clock(), Results()
+    pace = Pace(EFFORTS["quick"], results, clock)
+    clock.now_s += EFFORTS["quick"].total_s
+    results.exercised.update(["LOST-01", "BET-01"])
+    results.latency[Kind.BET].add(15)
+    assert list(pace.cases("abc", ["LOST-01"])) == ["a", "b", "c"]
+    assert not pace.hurries(["LOST-01"])
+    assert list(pace.cases("abc", ["BET-01"])) == ["a"]
+    assert pace.hurries(["BET-01"])
+    results.latency[Kind.BET].add(100)
+    assert list(pace.cases("abc", ["LOST-01"])) == ["a"]
+    assert pace.hurries(["LOST-01"])
