@@ -90,3 +90,13 @@ def test_a_bet_that_is_declined_because_its_rollback_came_first(tmp_path: Path) 
     run.expect(scenario(BetPlan(600), *together(rollback(), rollback(0, 1)), bet(), balance(), rule="RACE-03"))
     assert run.results.exercised["ROLLBACK-05"] == 2
     assert run.results.not_tested == {}
+
+
+@pytest.mark.parametrize("every", [5, 10])
+def test_many_bets_of_which_some_are_always_declined_put_their_rule_to_the_test(every: int, tmp_path: Path) -> None:
+    bets = [BetPlan(amount) for amount in range(1, 14)]
+    steps = [step for i in range(len(bets)) for step in (bet(i, focus=True), rollback(i))]
+    run = run_at(Wallet(Habits(declines_every=every), {"alice": 10**10, "bob": 10**10}), tmp_path)
+    run.expect(scenario(bets, *steps, rule="AMOUNT-02", via="BET-01"))
+    assert run.results.exercised["AMOUNT-02"]
+    assert run.results.not_tested == {}
