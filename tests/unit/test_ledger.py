@@ -653,6 +653,22 @@ class TestRelation:
         assert declines == {Status.BET_LIMIT, Status.UNKNOWN}
         assert all(branch.rule is None for branch in branches if Status.SUCCESS not in branch.statuses)
 
+    def test_of_wins_refused_with_two_contents_a_wallet_may_remember_either(self) -> None:
+        ledger = Ledger({"alice": "EUR"})
+        about = {"player_id": "alice", "session_id": "s", "timestamp": "t", "round_id": "r1", "currency": "EUR"}
+        first = Callback(Kind.WIN, "q", **about, transaction_id="w", reference_id="bet-1", amount=7)
+        placed = Callback(Kind.BET, "q", **about, transaction_id="bet-1", amount=40)
+
+        def last(*sent: Callback) -> set[Status]:
+            state = State({"alice": 100})
+            for callback in sent[:-1]:
+                wanted = OK if callback.kind is Kind.BET else Status.UNKNOWN
+                state = next(b.state for b in ledger.branches(state, callback) if wanted in b.statuses)
+            return {status for branch in ledger.branches(state, sent[-1]) for status in branch.statuses}
+
+        assert last(first, placed, first) == {OK}
+        assert Status.DUPLICATE in last(first, replace(first, amount=8), placed, first)
+
     @pytest.mark.parametrize("closer", [Kind.WIN, Kind.ROLLBACK])
     def test_a_closed_round_may_be_insisted_on_by_refusing_a_bet_and_in_no_other_way(self, closer: Kind) -> None:
         ledger = Ledger({"alice": "EUR"})
