@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -141,7 +142,7 @@ class BalancesAsDoubles(Flaw):
 # -- amounts that are none --------------------------------------------------------------------------
 
 
-class _Lenient(Flaw):
+class _Lenient(Flaw, ABC):
     """Makes a number of an amount that is none."""
 
     kind = Kind.BET
@@ -156,8 +157,9 @@ class _Lenient(Flaw):
                     return replace(callback, amount=number), None
         return callback, defect
 
+    @abstractmethod
     def _number(self, text: str) -> int | None:
-        raise NotImplementedError
+        """The number that the wallet makes of the amount's JSON; None where it makes none."""
 
 
 _WHOLE = "accept whole numbers of 0 or more only, and of the JSON type number"
@@ -245,7 +247,7 @@ class BooleanBetAccepted(_Lenient):
 # -- balances that are told -------------------------------------------------------------------------
 
 
-class _Told(Flaw):
+class _Told(Flaw, ABC):
     """Reports balances in another way than they are kept."""
 
     steady = True
@@ -257,8 +259,9 @@ class _Told(Flaw):
             for branch in super().branches(state, callback, defect)
         ]
 
+    @abstractmethod
     def _tell(self, balance: int) -> int:
-        raise NotImplementedError
+        """What a reply tells of a balance."""
 
 
 @flaw("balance-in-32-bits", "the balance of a reply is cut to 32 bits", "write balances as 64 bit integers", "D")

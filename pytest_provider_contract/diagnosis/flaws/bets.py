@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -306,14 +307,15 @@ class DeclinedBetDebitedOnRetry(_Overdraft):
 # -- bets that are refused --------------------------------------------------------------------------
 
 
-class _Refused(NewBet):
+class _Refused(NewBet, ABC):
     """Refuses bets that it should accept."""
 
     def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         yield refuses(state, bet) if self._refuses(state, bet) else branch
 
+    @abstractmethod
     def _refuses(self, state: State, bet: Callback) -> bool:
-        raise NotImplementedError
+        """Whether a bet that should be accepted is refused."""
 
 
 @flaw(
@@ -431,7 +433,7 @@ class FreeBetReplayDebited(Flaw):
             yield moves(branch, bet, -self.cost) if live and succeeds(branch) else branch
 
 
-class _Reward(Flaw):
+class _Reward(Flaw, ABC):
     """Takes a reward that was not granted in another way."""
 
     def _new_bet(self, state: State, bet: Callback) -> Iterator[Branch]:
@@ -441,8 +443,9 @@ class _Reward(Flaw):
         else:
             yield from super()._new_bet(state, bet)
 
+    @abstractmethod
     def _ungranted(self, state: State, bet: Callback) -> Branch:
-        raise NotImplementedError
+        """The answer to a bet on a reward that was not granted."""
 
     def _taken(self, state: State, bet: Callback, cost: int) -> Branch:
         record = self._declined(state, bet, _DECLINED, None).state.bets[bet.transaction_id or ""]

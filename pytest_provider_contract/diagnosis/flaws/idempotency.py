@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,7 +35,7 @@ _WINS_ON_TRANSACTION_ID = "recognise wins by transactionId alone"
 # -- by what a bet is recognised --------------------------------------------------------------------
 
 
-class _Anew(Flaw):
+class _Anew(Flaw, ABC):
     """Takes some replays of bets for new bets."""
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
@@ -52,8 +53,9 @@ class _Anew(Flaw):
     says_all = False
     _perhaps: frozenset[Fate] = frozenset({Fate.DECLINED, Fate.VOID})
 
+    @abstractmethod
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
-        raise NotImplementedError
+        """Whether the replay of a known bet is taken for a new bet."""
 
 
 @flaw(
@@ -196,7 +198,7 @@ class ConflictingBetCorrectsStake(Flaw):
             yield from super()._bet(state, bet)
 
 
-class _BetKey(Flaw):
+class _BetKey(Flaw, ABC):
     """Takes a new bet for a replay of another one."""
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
@@ -212,8 +214,9 @@ class _BetKey(Flaw):
         else:
             yield from super()._bet(state, bet)
 
+    @abstractmethod
     def _same(self, known: BetRecord, bet: Callback) -> bool:
-        raise NotImplementedError
+        """Whether the new one is taken for a replay of a known one."""
 
 
 @flaw(
@@ -272,7 +275,7 @@ class BetKeyedOnAmount(_BetKey):
 # -- what a replayed bet does -----------------------------------------------------------------------
 
 
-class _Replay(Flaw):
+class _Replay(Flaw, ABC):
     """Answers the replay of an accepted bet in another way."""
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
@@ -281,8 +284,9 @@ class _Replay(Flaw):
         for branch in super()._bet(state, bet):
             yield self._replayed(state, bet, branch) if live else branch
 
+    @abstractmethod
     def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:
-        raise NotImplementedError
+        """The answer to a replay in place of a right one."""
 
 
 @flaw(
@@ -464,7 +468,7 @@ class ClosingWinReplayRefused(_WinReplay):
         return bool(win.round_closed)
 
 
-class _WinKey(Flaw):
+class _WinKey(Flaw, ABC):
     """Takes a new win for a replay of another one."""
 
     def _win(self, state: State, win: Callback) -> Iterator[Branch]:
@@ -478,8 +482,9 @@ class _WinKey(Flaw):
         else:
             yield from super()._win(state, win)
 
+    @abstractmethod
     def _same(self, known: WinRecord, win: Callback) -> bool:
-        raise NotImplementedError
+        """Whether the new one is taken for a replay of a known one."""
 
 
 @flaw(
@@ -636,13 +641,14 @@ def _notes(state: State) -> Iterator[tuple[Any, Any]]:
             yield note
 
 
-class _Forgets(Flaw):
+class _Forgets(Flaw, ABC):
     """Keeps some transactions, but not for ever."""
 
     steady = True
 
+    @abstractmethod
     def _is_forgotten(self, state: State, bet_id: str | None, callback: Callback) -> bool:
-        raise NotImplementedError
+        """Whether what was kept of a bet is gone when a callback comes."""
 
 
 @dataclass(frozen=True)

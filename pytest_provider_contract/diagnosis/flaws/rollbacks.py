@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -121,7 +122,7 @@ class RollbackRepeatRefused(_Repeated):
 # -- how much ---------------------------------------------------------------------------------------
 
 
-class _Refund(Flaw):
+class _Refund(Flaw, ABC):
     """Refunds a bet in another way."""
 
     def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
@@ -131,8 +132,9 @@ class _Refund(Flaw):
         else:
             yield from super()._rollback_cases(state, rollback)
 
+    @abstractmethod
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
-        raise NotImplementedError
+        """The answers to the rollback of an open bet."""
 
 
 @flaw(
@@ -196,8 +198,9 @@ class _Another(_Refund):
         if chosen != bet:
             yield moves(self._refunded(state, rollback, bet, FLAWED), rollback, chosen.amount - bet.amount)
 
+    @abstractmethod
     def _choose(self, open_bets: list[tuple[str, BetRecord]], named: BetRecord) -> tuple[str, BetRecord]:
-        raise NotImplementedError
+        """The bet that is refunded, with its transactionId."""
 
 
 def _of_round(open_bets: list[tuple[str, BetRecord]], named: BetRecord) -> list[tuple[str, BetRecord]]:
@@ -476,7 +479,7 @@ class TombstoneOfWholeRound(Flaw):
             yield from super()._new_bet(state, bet)
 
 
-class _OfUnknown(Flaw):
+class _OfUnknown(Flaw, ABC):
     """Does something to a rollback of a bet that never arrived."""
 
     def _unseen_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
@@ -485,8 +488,9 @@ class _OfUnknown(Flaw):
         else:
             yield from self._instead(state, rollback)
 
+    @abstractmethod
     def _instead(self, state: State, rollback: Callback) -> Iterator[Branch]:
-        raise NotImplementedError
+        """The answers to a rollback whose bet is unknown."""
 
 
 @flaw(
@@ -564,7 +568,7 @@ class DeclinedBetRefunded(Flaw):
 # -- a bet that is another's, or settled, or none ---------------------------------------------------
 
 
-class _OfOthers(Flaw):
+class _OfOthers(Flaw, ABC):
     """Carries out a rollback that names another player's bet."""
 
     def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
@@ -576,8 +580,9 @@ class _OfOthers(Flaw):
         else:
             yield from super()._rollback_cases(state, rollback)
 
+    @abstractmethod
     def _payee(self, rollback: Callback, bet: BetRecord) -> str:
-        raise NotImplementedError
+        """The player who gets the stake."""
 
 
 _OWN_BET = "look the referenced bet up together with clientPlayerId"
@@ -645,7 +650,7 @@ class RollbackNamingAWinTakesItBack(_NamingAWin):
     sign = -1
 
 
-class _Settled(Flaw):
+class _Settled(Flaw, ABC):
     """Does something to the rollback of a settled bet."""
 
     def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
@@ -655,8 +660,9 @@ class _Settled(Flaw):
         else:
             yield from super()._rollback_cases(state, rollback)
 
+    @abstractmethod
     def _of_settled(self, state: State, rollback: Callback, bet: BetRecord) -> Branch:
-        raise NotImplementedError
+        """The answer to the rollback of a settled bet."""
 
 
 @flaw(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -218,7 +219,7 @@ class KnownTransactionTrusted(Flaw):
 # -- the wrong reaction -----------------------------------------------------------------------------
 
 
-class _Forged(Flaw):
+class _Forged(Flaw, ABC):
     """Reacts to a forged callback in another way than with an error."""
 
     def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
@@ -227,8 +228,9 @@ class _Forged(Flaw):
         else:
             yield from super()._defective(state, callback, defect)
 
+    @abstractmethod
     def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
-        raise NotImplementedError
+        """The answers to a forged callback."""
 
 
 @flaw(
@@ -294,7 +296,7 @@ class BadSignatureBurnsTransaction(_Forged):
 # -- good ones taken for forged ---------------------------------------------------------------------
 
 
-class _Refuses(Flaw):
+class _Refuses(Flaw, ABC):
     """Refuses callbacks that are signed well, because of how they are written."""
 
     def read(self, exchange: Exchange) -> tuple[Callback, Defect | None]:
@@ -310,8 +312,9 @@ class _Refuses(Flaw):
         else:
             yield from super()._defective(state, callback, defect)
 
+    @abstractmethod
     def _mistakes(self, exchange: Exchange) -> bool:
-        raise NotImplementedError
+        """Whether a well signed callback is taken for a forged one."""
 
 
 def _compact(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from pytest_provider_contract.profile import Kind, Status
 # -- the credit -------------------------------------------------------------------------------------
 
 
-class Credit(Flaw):
+class Credit(Flaw, ABC):
     """Changes what becomes of a win of an open bet."""
 
     def _uncredited_win(
@@ -40,8 +41,9 @@ class Credit(Flaw):
             else:
                 yield branch
 
+    @abstractmethod
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
-        raise NotImplementedError
+        """The answers to a win of an open bet in place of a right one."""
 
 
 @flaw(
@@ -393,7 +395,7 @@ class FreeBetWinCut(Credit):
 # -- a win before its bet ---------------------------------------------------------------------------
 
 
-class _Early(Flaw):
+class _Early(Flaw, ABC):
     """Does something to a win whose bet has not arrived."""
 
     def _uncredited_win(
@@ -406,8 +408,9 @@ class _Early(Flaw):
         if bet is not None:
             yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
 
+    @abstractmethod
     def _before_its_bet(self, state: State, win: Callback) -> Iterator[Branch]:
-        raise NotImplementedError
+        """The answers to a win whose bet has not arrived."""
 
 
 _TRUE_ANSWER = "refuse it with an error so that it is retried, or credit it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -152,7 +153,7 @@ class WinsRoundedToTenUnits(Reader):
 # -- amounts that are none ----------------------------------------------------------------------
 
 
-class _Lenient(Reader):
+class _Lenient(Reader, ABC):
     """Makes a number of an amount that is none."""
 
     of_wins = False
@@ -164,8 +165,9 @@ class _Lenient(Reader):
         lenient = self._number(value) if (self.of_wins if is_win else self.of_bets) else None
         return super()._amount(fields) if lenient is None else lenient
 
+    @abstractmethod
     def _number(self, value: object) -> int | None:
-        raise NotImplementedError
+        """The number that is made of an amount; None where none can be made."""
 
 
 class _Negative(_Lenient):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -198,7 +199,7 @@ class InsufficientIsUnknownError(Wallet):
             raise DeclinedError(UNKNOWN)
 
 
-class _AfterDeclining(LaxWallet):
+class _AfterDeclining(LaxWallet, ABC):
     """Does something to a bet after it was declined for want of money."""
 
     def _declined(self, callback: Callback, account: Account | None, status: str) -> Reply:
@@ -206,8 +207,9 @@ class _AfterDeclining(LaxWallet):
             self._after_declining(callback, account)
         return super()._declined(callback, account, status)
 
+    @abstractmethod
     def _after_declining(self, bet: Bet, account: Account) -> None:
-        raise NotImplementedError
+        """What is done to the bet that was declined."""
 
 
 @fault("declined-bet-debited", "BET-03", "BET-08", "SEQ-01")

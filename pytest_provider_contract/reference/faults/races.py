@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -34,7 +35,7 @@ from pytest_provider_contract.reference.wallet import Wallet
 # -- reading first, acting later ----------------------------------------------------------------
 
 
-class _Race(LaxWallet):
+class _Race(LaxWallet, ABC):
     """Looks something up, waits, and believes in it when the transaction begins."""
 
     kinds: ClassVar[tuple[type[Callback], ...]]
@@ -55,8 +56,9 @@ class _Race(LaxWallet):
             time.sleep(self.window)
         return super().answer(callback)
 
+    @abstractmethod
     def _look(self, callback: Any) -> Any:
-        raise NotImplementedError
+        """What is looked up before the transaction begins."""
 
 
 class _StaleFunds(_Race):
@@ -205,7 +207,7 @@ class OverdraftAcrossRounds(_StaleFunds):
 # -- contention ---------------------------------------------------------------------------------
 
 
-class _Busy(LaxWallet):
+class _Busy(LaxWallet, ABC):
     """Does not wait while another callback is carried out."""
 
     _one = threading.Lock()
@@ -222,8 +224,9 @@ class _Busy(LaxWallet):
         finally:
             self._one.release()
 
+    @abstractmethod
     def _busy(self, callback: Callback) -> Reply:
-        raise NotImplementedError
+        """The reply while another callback is carried out."""
 
 
 @fault("http-500-when-busy", "RACE-08", "REPLY-01")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -227,7 +228,7 @@ class ErrorFlagForStatus(Gateway):
         return document
 
 
-class _BalanceAs(Gateway):
+class _BalanceAs(Gateway, ABC):
     """Writes the balance in another way."""
 
     def _document(self, request: Request, reply: Reply) -> dict[str, Any]:
@@ -236,8 +237,9 @@ class _BalanceAs(Gateway):
             document["balance"] = self._written(reply.balance)
         return document
 
+    @abstractmethod
     def _written(self, balance: int) -> Any:
-        raise NotImplementedError
+        """What is written in its place."""
 
 
 @fault("balance-as-string", "REPLY-05")
@@ -281,15 +283,16 @@ class BalanceNullInErrors(Gateway):
         return document if reply.status == SUCCESS else document | {"balance": None}
 
 
-class _CurrencyAs(Gateway):
+class _CurrencyAs(Gateway, ABC):
     """Writes the currency in another way."""
 
     def _document(self, request: Request, reply: Reply) -> dict[str, Any]:
         written = None if reply.currency is None else self._written(reply.currency)
         return super()._document(request, replace(reply, currency=written))
 
+    @abstractmethod
     def _written(self, currency: str) -> str:
-        raise NotImplementedError
+        """What is written in its place."""
 
 
 @fault("currency-is-another", "BALANCE-04")

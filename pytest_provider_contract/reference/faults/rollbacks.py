@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -123,15 +124,16 @@ class RollbackWantsAnAmount(Reader):
 # -- which bet ----------------------------------------------------------------------------------
 
 
-class _RefundOfAnother(LaxWallet):
+class _RefundOfAnother(LaxWallet, ABC):
     """Refunds another open bet than the one that is named."""
 
     def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
         open_bets = self._store.bets("player_id = ? AND state = ?", record.player_id, OPEN)
         super()._refund(rollback, self._choose(open_bets, record), account)
 
+    @abstractmethod
     def _choose(self, open_bets: list[BetRecord], named: BetRecord) -> BetRecord:
-        raise NotImplementedError
+        """The bet that is refunded."""
 
 
 @fault("refund-of-newest-bet", "ROLLBACK-01", "ORDER-03", "SEQ-01")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -221,7 +222,7 @@ class BadSignatureGetsSuccess(Gateway):
 # -- not the bytes that came --------------------------------------------------------------------
 
 
-class _Spelled(Verifier):
+class _Spelled(Verifier, ABC):
     """Verifies a body of its own making instead of the bytes that came."""
 
     def _is_signed(self, body: bytes, signature: bytes) -> bool:
@@ -231,8 +232,9 @@ class _Spelled(Verifier):
             spellings = [body]
         return any(super(_Spelled, self)._is_signed(spelling, signature) for spelling in spellings)
 
+    @abstractmethod
     def _spellings(self, document: dict[str, Any]) -> list[bytes]:
-        raise NotImplementedError
+        """The bodies that are verified in place of the one that came."""
 
 
 @fault("body-written-again-before-verifying", "SIG-06", "SIG-04")
@@ -372,7 +374,7 @@ class SignatureDecodedLoosely(Verifier):
             return None
 
 
-class _LeavesATrace(Gateway):
+class _LeavesATrace(Gateway, ABC):
     """Refuses a bad signature, but has looked at what it signed."""
 
     def _unauthentic(self, request: Request) -> Reply:
@@ -380,8 +382,9 @@ class _LeavesATrace(Gateway):
             self._trace(self._read(request))
         return super()._unauthentic(request)
 
+    @abstractmethod
     def _trace(self, callback: Callback) -> None:
-        raise NotImplementedError
+        """What is done with what a bad signature signed."""
 
 
 @fault("forged-rollback-leaves-tombstone", "SIG-08", "SIG-01", "SIG-03")
