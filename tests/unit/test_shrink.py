@@ -207,3 +207,21 @@ def test_what_needs_few_of_many_others_takes_few_tries() -> None:
 
     assert len(shrink(long, fails).steps) == 5
     assert tried <= 40
+
+
+@pytest.mark.parametrize("kept", [50, 97, 200, 299])
+def test_as_many_others_stay_as_it_takes(kept: int) -> None:
+    others = [step for index in range(1, 301) for step in (bet(index), rollback(index) if index % 2 else win(index))]
+    long = Scenario(tuple(BetPlan(5, 3) for _ in range(301)), (bet(0), win(0), *others, win(0)))
+    sent = 0
+
+    def fails(value: Scenario) -> bool:
+        nonlocal sent
+        sent += len(value.steps)
+        own = [step.send for step in value.steps if step.bet == 0]
+        return own == [Kind.BET, Kind.WIN, Kind.WIN] and len({s.bet for s in value.steps if s.send is Kind.BET}) > kept
+
+    def until_tired(value: Scenario) -> bool:
+        return sent < 10_000 and fails(value)
+
+    assert len(shrink(long, until_tired).steps) == kept + 3
