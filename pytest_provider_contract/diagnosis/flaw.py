@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
 from pytest_provider_contract.diagnosis.cause import Cause
+from pytest_provider_contract.diagnosis.distortion import Distortion, distortions
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Defect, Exchange
 from pytest_provider_contract.ledger import BetRecord, Branch, Fate, Ledger, State
@@ -78,7 +79,7 @@ class Flaw(Ledger):
         """What the wallet may have held when it told its first balances."""
         yield told
 
-    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:  # noqa: ARG002
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:  # noqa: ARG002 - overrides use it
         """The state after an answer; a flaw that remembers something notes it here."""
         return branch.state
 
@@ -97,7 +98,7 @@ class BalanceAside(Flaw):
             else:
                 yield replace(branch, balances=None) if callback.player_id in state.notes else branch
 
-    def _told(self, state: State, branch: Branch) -> Branch:  # noqa: ARG002
+    def _told(self, state: State, branch: Branch) -> Branch:  # noqa: ARG002 - overrides use it
         return replace(branch, rule=FLAWED, balances=None)
 
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
@@ -107,6 +108,25 @@ class BalanceAside(Flaw):
             return state
         known = state.moved(callback.player_id, answer.balance - state.balances[callback.player_id])
         return known.with_notes(known.notes - {callback.player_id})
+
+
+@dataclass(frozen=True)
+class WrongAmount(Flaw):
+    """Moves a function of the amount in its place."""
+
+    made_to_fit = True
+    kind: ClassVar[Kind]
+    distortion: Distortion | None = None
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Whatever makes the observed amount of the right one."""
+        return cls.each_of(record, distortion=distortions(observed(record, cls.kind)))
+
+    def _excess(self, right: int) -> int:
+        """Minor units that are moved beyond the right ones."""
+        assert self.distortion is not None  # noqa: S101 - guesses() sets it
+        return self.distortion.apply(right) - right
 
 
 _F = TypeVar("_F", bound=type[Flaw])

@@ -338,6 +338,16 @@ class Wallet:
         return OK, self.now(c)
 
 
+def fields_of(callback: Callback, status: Status, told: int | None) -> dict[str, object]:
+    """The fields of a reply that tells a balance, or none."""
+    fields: dict[str, object] = {
+        "status": status.value,
+        "requestId": callback.request_id,
+        "clientPlayerId": callback.player_id,
+    }
+    return fields if told is None else fields | {"currency": "EUR", "balance": told}
+
+
 @dataclass
 class InMemoryClient:
     """Stands in for `OperatorClient`: a wallet answers without any wire."""
@@ -399,14 +409,7 @@ class InMemoryClient:
         status, told = (ERROR, None) if defect is not None else self.wallet.answer(callback)
         if callback.kind is Kind.BALANCE:
             self.probed = dict(self.wallet.money)
-        fields: dict[str, object] = {
-            "status": status.value,
-            "requestId": callback.request_id,
-            "clientPlayerId": callback.player_id,
-        }
-        if told is not None:
-            fields |= {"currency": "EUR", "balance": told}
-        body = json.dumps(self.profile.to_wire(self.spoil(fields))).encode()
+        body = json.dumps(self.profile.to_wire(self.spoil(fields_of(callback, status, told)))).encode()
         return Exchange(callback, "/", (), b"", Reply(200, HEADERS, body), started, time.monotonic(), defect)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from honest_wallets import HEADERS, OK, PLAYERS, PROFILE, REWARD, Wallet
+from honest_wallets import HEADERS, OK, PLAYERS, PROFILE, REWARD, Wallet, fields_of
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.client import OperatorClient
@@ -24,6 +24,8 @@ from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.provider import Provider
 from pytest_provider_contract.reference.accounts import Account
 from pytest_provider_contract.reference.variants import Parts
+from pytest_provider_contract.run import ContractRun
+from pytest_provider_contract.settings import EFFORTS, Settings
 from pytest_provider_contract.transport import Endpoint, Failure, Fault, Reply, Request, Timed
 
 
@@ -84,14 +86,7 @@ class HonestOperator:
         self._before(self.wallet)
         callback = read(request)
         status, told = self.wallet.answer(callback)
-        fields: dict[str, object] = {
-            "status": status.value,
-            "requestId": callback.request_id,
-            "clientPlayerId": callback.player_id,
-        }
-        if told is not None:
-            fields |= {"currency": "EUR", "balance": told}
-        return Reply(200, HEADERS, json.dumps(fields).encode())
+        return Reply(200, HEADERS, json.dumps(fields_of(callback, status, told)).encode())
 
     def money(self) -> dict[str, int]:
         """Minor units per player."""
@@ -270,3 +265,23 @@ def provider_over(wire: Wire) -> Provider:
     client = OperatorClient(Endpoint.parse("http://127.0.0.1:1"), PROFILE, None)
     client._pool = wire  # type: ignore[assignment]
     return Provider(client, PLAYERS, (REWARD,))
+
+
+CALM = Weather(arrives=1, closes=0, rereads=0, repeats=0)
+
+
+def run_at(wallet: Wallet, folder: Path) -> ContractRun:
+    """A run against a wallet, over a network that disturbs nothing."""
+    settings = Settings(
+        target="http://127.0.0.1:9",
+        endpoint=Endpoint.parse("http://127.0.0.1:9"),
+        profile=PROFILE,
+        players=PLAYERS,
+        effort=EFFORTS["quick"],
+        unsigned=True,
+        directory=folder,
+        seed=1,
+    )
+    run = ContractRun(settings)
+    run.client._pool = Wire(HonestOperator(wallet), Random(1), CALM)  # type: ignore[assignment]
+    return run

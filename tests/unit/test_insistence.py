@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
 
 import pytest
-from honest_wallets import ERROR, PLAYERS, PROFILE, Habits, Wallet
-from memory_wire import HonestOperator, Weather, Wire
+from honest_wallets import ERROR, Habits, Wallet
+from memory_wire import run_at
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.finding import ContractViolation
 from pytest_provider_contract.profile import Status
-from pytest_provider_contract.run import ContractRun
 from pytest_provider_contract.scenario import BetPlan, Scenario, balance, bet, rollback, scenario, together
-from pytest_provider_contract.settings import EFFORTS, Settings
-from pytest_provider_contract.transport import Endpoint, Fault
+from pytest_provider_contract.transport import Fault
 
 THREE = [BetPlan(101), BetPlan(1009), BetPlan(307)]
-CALM = Weather(arrives=1, closes=0, rereads=0, repeats=0)
-
-
-def run_at(wallet: Wallet, folder: Path) -> ContractRun:
-    settings = Settings(
-        target="http://127.0.0.1:9",
-        endpoint=Endpoint.parse("http://127.0.0.1:9"),
-        profile=PROFILE,
-        players=PLAYERS,
-        effort=EFFORTS["quick"],
-        unsigned=True,
-        directory=folder,
-        seed=1,
-    )
-    run = ContractRun(settings)
-    run.client._pool = Wire(HonestOperator(wallet), Random(1), CALM)  # type: ignore[assignment]
-    return run
 
 
 PLANS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from honest_wallets import Habits, Wallet
-from test_insistence import run_at
+from memory_wire import run_at
 
 from pytest_provider_contract.scenario import BetPlan, bet, scenario, win
 

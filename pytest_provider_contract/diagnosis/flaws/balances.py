@@ -75,7 +75,7 @@ class _Past(Flaw):
         state = super().after(before, branch, callback, answer)
         return state.with_notes(before.notes | set(before.balances.items()) | self._fresh(callback, state))
 
-    def _fresh(self, callback: Callback, state: State) -> set[object]:  # noqa: ARG002
+    def _fresh(self, callback: Callback, state: State) -> set[object]:
         return set()
 
     def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pytest_provider_contract.callbacks import Callback
-from pytest_provider_contract.diagnosis.distortion import Distortion, distortions
 from pytest_provider_contract.diagnosis.flaw import (
     FLAWED,
     Flaw,
+    WrongAmount,
     accepted,
     bets_of,
     delta,
@@ -48,10 +48,10 @@ class NewBet(Flaw):
             # A wallet that keeps nothing of what it declined takes it for new.
             yield from self._new_bet(state, bet)
 
-    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         yield branch
 
-    def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         yield branch
 
 
@@ -72,21 +72,14 @@ class BetNotDebited(NewBet):
 
 
 @flaw("bet-debits-wrong-amount", "a bet does not debit exactly its amount", "debit amount, no more and no less", "D")
-class BetDebitsWrongAmount(NewBet):
+class BetDebitsWrongAmount(WrongAmount, NewBet):
     """Debits a function of the amount."""
 
-    made_to_fit = True
-    distortion: Distortion | None = None
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Whatever makes the observed debit of the right one."""
-        return cls.each_of(record, distortion=distortions(observed(record, Kind.BET)))
+    kind = Kind.BET
 
     def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
-        assert self.distortion is not None  # noqa: S101 - guesses() sets it
         right = -delta(state, branch, bet.player_id)
-        yield moves(branch, bet, right - self.distortion.apply(right)) if right else branch
+        yield moves(branch, bet, -self._excess(right)) if right else branch
 
 
 @flaw(
@@ -105,7 +98,7 @@ class ZeroBetCosts(NewBet):
         """The cost that was seen."""
         return cls.each_of(record, cost=(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen))
 
-    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         yield moves(branch, bet, -self.cost) if bet.amount == 0 and not bet.is_free else branch
 
 
@@ -118,7 +111,7 @@ class ZeroBetCosts(NewBet):
 class BetRefusedButDebited(NewBet):
     """An error, and the money is gone."""
 
-    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         yield replace(branch, statuses=refuses(branch.state, bet).statuses, rule=FLAWED)
 
 
@@ -169,10 +162,10 @@ class _Overdraft(NewBet):
         else:
             yield branch
 
-    def _pays(self, balance: int, amount: int) -> bool:  # noqa: ARG002
+    def _pays(self, balance: int, amount: int) -> bool:
         return True
 
-    def _debit(self, balance: int, amount: int) -> int:  # noqa: ARG002
+    def _debit(self, balance: int, amount: int) -> int:
         return amount
 
 
@@ -274,7 +267,7 @@ class DeclinedBetDebited(NewBet):
 class DeclinedBetRecordedAsPaid(NewBet):
     """The record says that it was accepted."""
 
-    def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         record = branch.state.bets[bet.transaction_id or ""]
         opened = replace(record, fate=Fate.OPEN, amount=bet.amount or 0)
         yield replace(branch, state=branch.state.with_bet(bet.transaction_id or "", opened), rule=FLAWED)
@@ -353,7 +346,7 @@ class SecondOpenBetRefused(_Refused):
 class LargeBetsRefused(_Refused):
     """Nothing above 32 bits."""
 
-    def _refuses(self, state: State, bet: Callback) -> bool:  # noqa: ARG002
+    def _refuses(self, state: State, bet: Callback) -> bool:
         return (bet.amount or 0) >= LARGE
 
 
@@ -363,7 +356,7 @@ class LargeBetsRefused(_Refused):
 class EveryBetRefused(_Refused):
     """No bet is accepted."""
 
-    def _refuses(self, state: State, bet: Callback) -> bool:  # noqa: ARG002
+    def _refuses(self, state: State, bet: Callback) -> bool:
         return True
 
 
@@ -406,7 +399,7 @@ class FreeBetDebited(NewBet):
         """The cost that was seen."""
         return cls.each_of(record, cost=(-seen for right, seen in observed(record, Kind.BET) if right == 0 > seen))
 
-    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         yield moves(branch, bet, -self.cost) if bet.is_free else branch
 
 

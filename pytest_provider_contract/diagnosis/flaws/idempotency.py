@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
@@ -70,7 +70,7 @@ class BetNotDeduplicated(_Anew):
 
     _perhaps = frozenset({Fate.DECLINED, Fate.VOID, Fate.REFUNDED})
 
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
         return True
 
 
@@ -83,7 +83,7 @@ class BetNotDeduplicated(_Anew):
 class SettledBetForgotten(_Anew):
     """A replay after the win debits."""
 
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
         return known.fate is Fate.SETTLED
 
 
@@ -98,8 +98,18 @@ class RefundedBetForgotten(_Anew):
 
     _perhaps = frozenset({Fate.DECLINED})
 
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
         return known.fate is Fate.REFUNDED
+
+
+class _AnewIfOther(_Anew):
+    """Takes a known bet for a new one if one of its fields is another."""
+
+    says_all = True
+    attribute: ClassVar[str]
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
+        return bool(part(known, self.attribute.removesuffix("_id")) != getattr(bet, self.attribute))
 
 
 @flaw(
@@ -108,13 +118,10 @@ class RefundedBetForgotten(_Anew):
     "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
     "D",
 )
-class BetKeyedOnAmountToo(_Anew):
+class BetKeyedOnAmountToo(_AnewIfOther):
     """Another amount makes another bet."""
 
-    says_all = True
-
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
-        return bool(part(known, "amount") != bet.amount)
+    attribute = "amount"
 
 
 @flaw(
@@ -123,13 +130,10 @@ class BetKeyedOnAmountToo(_Anew):
     "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
     "D",
 )
-class BetKeyedOnRoundToo(_Anew):
+class BetKeyedOnRoundToo(_AnewIfOther):
     """Another round makes another bet."""
 
-    says_all = True
-
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
-        return bool(part(known, "round") != bet.round_id)
+    attribute = "round_id"
 
 
 @flaw(
@@ -138,13 +142,10 @@ class BetKeyedOnRoundToo(_Anew):
     "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
     "D",
 )
-class BetKeyedOnGameToo(_Anew):
+class BetKeyedOnGameToo(_AnewIfOther):
     """Another game makes another bet."""
 
-    says_all = True
-
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
-        return bool(part(known, "game") != bet.game_id)
+    attribute = "game_id"
 
 
 class _PerSession(Flaw):
@@ -177,7 +178,7 @@ class BetKeyedOnSessionToo(_PerSession, _Anew):
 
     says_all = True
 
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
         return self._key(bet) not in state.notes
 
 
@@ -198,19 +199,36 @@ class ConflictingBetCorrectsStake(Flaw):
             yield from super()._bet(state, bet)
 
 
+@dataclass(frozen=True)
+class _Earlier(Flaw):
+    """Knows the callbacks that succeeded before the history."""
+
+    earlier: frozenset[tuple[str, Kind, int]] = frozenset()
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """With what is known of the time before."""
+        yield cls.of(record, earlier=record.earlier)
+
+    def again(self, record: Record) -> Flaw:
+        """The same flaw, with what was known before another record."""
+        return self.of(record, earlier=record.earlier)
+
+
+def _taken_for(state: State, callback: Callback, same: Iterable[BetRecord | WinRecord]) -> Branch:
+    """The answer to a new transaction that is taken for a replay; it may tell the original's balance."""
+    told = {known.reported for known in same if known.reported is not None}
+    told.add(state.balances[callback.player_id])
+    return replace(gives(state, callback, Status.SUCCESS, Status.DUPLICATE), balances=frozenset(told))
+
+
 class _BetKey(Flaw, ABC):
     """Takes a new bet for a replay of another one."""
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
         same = [known for id_, known in accepted(state, bet) if id_ != bet.transaction_id and self._same(known, bet)]
         if same and bet.transaction_id not in state.bets:
-            # The answer may tell the balance of the bet it takes for the original.
-            statuses = (Status.SUCCESS, Status.DUPLICATE)
-            balances = {
-                state.balances[bet.player_id],
-                *(known.reported for known in same if known.reported is not None),
-            }
-            yield replace(gives(state, bet, *statuses), balances=frozenset(balances))
+            yield _taken_for(state, bet, same)
         else:
             yield from super()._bet(state, bet)
 
@@ -248,19 +266,8 @@ class BetKeyedOnRoundAndAmount(_BetKey):
     _ON_TRANSACTION_ID,
     "I",
 )
-class BetKeyedOnAmount(_BetKey):
+class BetKeyedOnAmount(_Earlier, _BetKey):
     """The same amount, in this history or before it."""
-
-    earlier: frozenset[tuple[str, Kind, int]] = frozenset()
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """With what is known of the time before."""
-        yield cls.of(record, earlier=record.earlier)
-
-    def again(self, record: Record) -> Flaw:
-        """The same flaw, with what was known before another record."""
-        return self.of(record, earlier=record.earlier)
 
     def _same(self, known: BetRecord, bet: Callback) -> bool:
         return bool(part(known, "amount") == bet.amount)
@@ -298,7 +305,7 @@ class _Replay(Flaw, ABC):
 class BetReplayRefused(_Replay):
     """An error that is no DUPLICATE."""
 
-    def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:  # noqa: ARG002
+    def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:
         return replace(refuses(state, bet), statuses=refuses(state, bet).statuses - {Status.DUPLICATE})
 
 
@@ -371,10 +378,10 @@ class WinNotDeduplicated(Flaw):
         else:
             yield from super()._win(state, win)
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return True
 
-    def _is_unsure(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _is_unsure(self, state: State, win: Callback, known: WinRecord) -> bool:
         """Whether the flaw says nothing of this case."""
         return type(self) is WinNotDeduplicated and not _alike(known, win)
 
@@ -388,7 +395,7 @@ class WinNotDeduplicated(Flaw):
 class WinKeyedOnContentToo(WinNotDeduplicated):
     """Other content makes another win."""
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return not _alike(known, win)
 
 
@@ -401,7 +408,7 @@ class WinKeyedOnContentToo(WinNotDeduplicated):
 class WinKeyedOnAmountToo(WinNotDeduplicated):
     """Another amount makes another win."""
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return known.amount != win.amount
 
 
@@ -414,7 +421,7 @@ class WinKeyedOnAmountToo(WinNotDeduplicated):
 class WinKeyedOnReferenceToo(WinNotDeduplicated):
     """Another bet makes another win."""
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return known.reference_id != win.reference_id
 
 
@@ -427,7 +434,7 @@ class WinKeyedOnReferenceToo(WinNotDeduplicated):
 class WinKeyedOnSessionToo(_PerSession, WinNotDeduplicated):
     """Another session makes another win."""
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return self._key(win) not in state.notes
 
 
@@ -441,7 +448,7 @@ class _WinReplay(Flaw):
         else:
             yield from super()._win(state, win)
 
-    def _refuses(self, win: Callback) -> bool:  # noqa: ARG002
+    def _refuses(self, win: Callback) -> bool:
         return True
 
 
@@ -474,11 +481,7 @@ class _WinKey(Flaw, ABC):
     def _win(self, state: State, win: Callback) -> Iterator[Branch]:
         same = [known for known in state.wins.values() if known.credited and self._same(known, win)]
         if same and win.transaction_id not in state.wins:
-            balances = {
-                state.balances[win.player_id],
-                *(known.reported for known in same if known.reported is not None),
-            }
-            yield replace(gives(state, win, Status.SUCCESS, Status.DUPLICATE), balances=frozenset(balances))
+            yield _taken_for(state, win, same)
         else:
             yield from super()._win(state, win)
 
@@ -501,19 +504,8 @@ class WinKeyedOnRound(_WinKey):
 
 
 @flaw("win-keyed-on-amount", "a win of the same player and amount is taken for a retry", _WINS_ON_TRANSACTION_ID, "T")
-class WinKeyedOnAmount(_WinKey):
+class WinKeyedOnAmount(_Earlier, _WinKey):
     """The same amount, in this history or before it."""
-
-    earlier: frozenset[tuple[str, Kind, int]] = frozenset()
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """With what is known of the time before."""
-        yield cls.of(record, earlier=record.earlier)
-
-    def again(self, record: Record) -> Flaw:
-        """The same flaw, with what was known before another record."""
-        return self.of(record, earlier=record.earlier)
 
     def _same(self, known: WinRecord, win: Callback) -> bool:
         return known.player_id == win.player_id and bool(win.amount) and known.amount == win.amount
@@ -534,6 +526,20 @@ def _lengths(record: Record, kind: Kind) -> Iterator[int]:
     return (kept for kept in reversed(_KEPT) if kept < count)
 
 
+@dataclass(frozen=True)
+class _Newest(Flaw):
+    """Keeps so many transactions of a kind, the newest ones."""
+
+    steady = True
+    counted: ClassVar[Kind]
+    kept: int = 0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Lengths that lists commonly have, the longest first."""
+        return cls.each_of(record, kept=_lengths(record, cls.counted))
+
+
 def _newer(ids: Iterable[str], transaction_id: str | None) -> int:
     """How many transactions came after one."""
     order = list(ids)
@@ -546,20 +552,13 @@ def _newer(ids: Iterable[str], transaction_id: str | None) -> int:
     "keep transactionIds for ever, not in a cache or a list of limited length",
     "T",
 )
-class OldBetsForgotten(_Anew):
+class OldBetsForgotten(_Newest, _Anew):
     """So many are kept."""
 
-    steady = True
-    kept: int = 0
-
+    counted = Kind.BET
     _perhaps = frozenset(Fate)
 
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Lengths that lists commonly have, the longest first."""
-        return cls.each_of(record, kept=_lengths(record, Kind.BET))
-
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
         return _newer((id_ for id_, _ in accepted(state, bet)), bet.transaction_id) >= self.kept
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
@@ -576,16 +575,10 @@ class OldBetsForgotten(_Anew):
     "keep transactionIds for ever, not in a cache or a list of limited length",
     "T",
 )
-class OldWinsForgotten(WinNotDeduplicated):
+class OldWinsForgotten(_Newest, WinNotDeduplicated):
     """So many are kept."""
 
-    steady = True
-    kept: int = 0
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Lengths that lists commonly have, the longest first."""
-        return cls.each_of(record, kept=_lengths(record, Kind.WIN))
+    counted = Kind.WIN
 
     def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         own = (id_ for id_, other in state.wins.items() if other.player_id == known.player_id and other.credited)
@@ -598,18 +591,12 @@ class OldWinsForgotten(WinNotDeduplicated):
     "keep every bet open until its own win or rollback, however many come after it",
     "T",
 )
-class OldBetsNotSettled(Credit):
+class OldBetsNotSettled(_Newest, Credit):
     """So many can be won."""
 
-    steady = True
-    kept: int = 0
+    counted = Kind.BET
 
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Lengths that lists commonly have, the longest first."""
-        return cls.each_of(record, kept=_lengths(record, Kind.BET))
-
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         since = _newer((id_ for id_, _ in accepted(state, win)), win.reference_id)
         yield refuses(state, win) if since >= self.kept else branch
 
@@ -666,16 +653,10 @@ class _ForAWhile(_Timed, _Forgets):
         return self._age_s(state, bet_id, callback) >= self.for_s
 
 
-@dataclass(frozen=True)
-class _OfLength(_Forgets):
+class _OfLength(_Newest, _Forgets):
     """Knows the order in which bets were rolled back, and keeps so many."""
 
-    kept: int = 0
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Lengths that lists commonly have, the longest first."""
-        return cls.each_of(record, kept=_lengths(record, Kind.ROLLBACK))
+    counted = Kind.ROLLBACK
 
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
         """Notes the bets that were rolled back, in their order."""
@@ -685,7 +666,7 @@ class _OfLength(_Forgets):
             return state
         return state.with_notes(before.notes | {(len(known), callback.reference_id)})
 
-    def _is_forgotten(self, state: State, bet_id: str | None, callback: Callback) -> bool:  # noqa: ARG002
+    def _is_forgotten(self, state: State, bet_id: str | None, callback: Callback) -> bool:
         order = list(_notes(state))
         since = next((number for number, id_ in order if id_ == bet_id), len(order))
         return len(order) - 1 - int(since) >= self.kept
@@ -724,7 +705,7 @@ class _Rollbacks(_Forgets):
 class BetsForgottenInTime(_ForAWhile, OldBetsForgotten):
     """So many seconds are kept."""
 
-    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
         return self._is_forgotten(state, bet.transaction_id, bet)
 
 
@@ -737,7 +718,7 @@ class BetsForgottenInTime(_ForAWhile, OldBetsForgotten):
 class WinsForgottenInTime(_ForAWhile, WinNotDeduplicated):
     """So many seconds are kept."""
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return self._is_forgotten(state, win.transaction_id, win)
 
 
@@ -851,8 +832,8 @@ class BetRecordedLate(_RecordedLate):
 class WinRecordedLate(_RecordedLate, WinNotDeduplicated):
     """Unknown for a tenth of a second."""
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return not self._is_recorded(state, win.transaction_id, win)
 
-    def _is_unsure(self, state: State, win: Callback, known: WinRecord) -> bool:  # noqa: ARG002
+    def _is_unsure(self, state: State, win: Callback, known: WinRecord) -> bool:
         return self._is_recorded(state, win.transaction_id, win) is None

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
-from pytest_provider_contract.diagnosis.distortion import Distortion, distortions
 from pytest_provider_contract.diagnosis.flaw import (
     FLAWED,
     Flaw,
+    WrongAmount,
     accepted,
     bets_of,
     flaw,
@@ -39,7 +39,7 @@ class _Repeated(Flaw):
         else:
             yield from super()._rollback_cases(state, rollback)
 
-    def _falls_for(self, state: State, rollback: Callback) -> bool:  # noqa: ARG002
+    def _falls_for(self, state: State, rollback: Callback) -> bool:
         return True
 
     def _repeat(self, state: State, rollback: Callback, bet: BetRecord) -> Branch:
@@ -102,7 +102,7 @@ class RollbackThirdTimeRefunds(_Repeated):
 class RollbackRepeatWithNewIdRefused(_NewIdOnly):
     """A repetition with a new transactionId gets an error."""
 
-    def _repeat(self, state: State, rollback: Callback, bet: BetRecord) -> Branch:  # noqa: ARG002
+    def _repeat(self, state: State, rollback: Callback, bet: BetRecord) -> Branch:
         return refuses(state, rollback)
 
 
@@ -115,7 +115,7 @@ class RollbackRepeatWithNewIdRefused(_NewIdOnly):
 class RollbackRepeatRefused(_Repeated):
     """A repetition gets an error."""
 
-    def _repeat(self, state: State, rollback: Callback, bet: BetRecord) -> Branch:  # noqa: ARG002
+    def _repeat(self, state: State, rollback: Callback, bet: BetRecord) -> Branch:
         return refuses(state, rollback)
 
 
@@ -156,21 +156,13 @@ class RefundNothing(_Refund):
     "look the bet up by referenceTransactionId and refund what it debited; a rollback carries no amount",
     "T",
 )
-class RefundWrongAmount(_Refund):
+class RefundWrongAmount(WrongAmount, _Refund):
     """Refunds a function of the stake."""
 
-    made_to_fit = True
-    distortion: Distortion | None = None
-
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Whatever makes the observed refund of the right one."""
-        return cls.each_of(record, distortion=distortions(observed(record, Kind.ROLLBACK)))
+    kind = Kind.ROLLBACK
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
-        assert self.distortion is not None  # noqa: S101 - guesses() sets it
-        right = self._refunded(state, rollback, bet, FLAWED)
-        yield moves(right, rollback, self.distortion.apply(bet.amount) - bet.amount)
+        yield moves(self._refunded(state, rollback, bet, FLAWED), rollback, self._excess(bet.amount))
 
 
 @flaw(
@@ -214,7 +206,7 @@ _BY_REFERENCE = "look the bet up by referenceTransactionId"
 class RefundOfNewestBet(_Another):
     """The newest open bet is refunded."""
 
-    def _choose(self, open_bets: list[tuple[str, BetRecord]], named: BetRecord) -> tuple[str, BetRecord]:  # noqa: ARG002
+    def _choose(self, open_bets: list[tuple[str, BetRecord]], named: BetRecord) -> tuple[str, BetRecord]:
         return open_bets[-1]
 
 
@@ -597,7 +589,7 @@ _OWN_BET = "look the referenced bet up together with clientPlayerId"
 class ForeignRollbackPaysCaller(_OfOthers):
     """The caller gets the money."""
 
-    def _payee(self, rollback: Callback, bet: BetRecord) -> str:  # noqa: ARG002
+    def _payee(self, rollback: Callback, bet: BetRecord) -> str:
         return rollback.player_id
 
 
@@ -605,7 +597,7 @@ class ForeignRollbackPaysCaller(_OfOthers):
 class ForeignRollbackPaysOwner(_OfOthers):
     """The bet's owner gets the money."""
 
-    def _payee(self, rollback: Callback, bet: BetRecord) -> str:  # noqa: ARG002
+    def _payee(self, rollback: Callback, bet: BetRecord) -> str:
         return bet.player_id
 
 

@@ -36,7 +36,7 @@ class _Fooled(Flaw):
             return callback, None
         return callback, defect
 
-    def _is_fooled(self, callback: Callback, forgery: Forgery) -> bool:  # noqa: ARG002
+    def _is_fooled(self, callback: Callback, forgery: Forgery) -> bool:
         return forgery in self.forgeries
 
 
@@ -242,7 +242,7 @@ class _Forged(Flaw, ABC):
 class BadSignatureAnsweredSuccess(_Forged):
     """SUCCESS, and nothing happens."""
 
-    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
+    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
         yield Branch(frozenset({Status.SUCCESS}), state, FLAWED, None)
 
 
@@ -255,7 +255,7 @@ class BadSignatureAnsweredSuccess(_Forged):
 class EffectBeforeVerification(_Forged):
     """An error, and the money has moved."""
 
-    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
+    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
         for branch in self._correct(state, callback):
             if branch.rule is not None:
                 yield Branch(ERRORS, branch.state, FLAWED, None)
@@ -281,7 +281,7 @@ class BadSignatureBurnsTransaction(_Forged):
         forged = (e for e in record.exchanges if e.defect is not None and e.defect.forgery)
         yield from cls.each_of(record, kind=(e.kind for e in forged if e.kind is not Kind.BALANCE))
 
-    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:  # noqa: ARG002
+    def _react(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
         burnt = callback.reference_id if self.by_reference else callback.transaction_id
         burns = self.kind in (None, callback.kind)
         yield Branch(ERRORS, state.with_notes(state.notes | {burnt}) if burns else state, FLAWED, None)
@@ -476,7 +476,7 @@ class SignatureHeaderCaseSensitive(_Refuses):
 class EverySignatureRefused(_Refuses):
     """Nothing passes."""
 
-    def _mistakes(self, exchange: Exchange) -> bool:  # noqa: ARG002
+    def _mistakes(self, exchange: Exchange) -> bool:
         return True
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import ClassVar
 
 from pytest_provider_contract.callbacks import Callback
-from pytest_provider_contract.diagnosis.distortion import Distortion, distortions
 from pytest_provider_contract.diagnosis.flaw import (
     FLAWED,
     Flaw,
+    WrongAmount,
     bets_of,
     delta,
     flaw,
@@ -55,7 +56,7 @@ class Credit(Flaw, ABC):
 class WinNotCredited(Credit):
     """SUCCESS, and no money."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield moves(branch, win, -delta(state, branch, win.player_id))
 
 
@@ -68,7 +69,7 @@ class WinNotCredited(Credit):
 class WinLessStake(Credit):
     """The stake is kept."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield moves(branch, win, -min(win.amount or 0, bet.amount)) if not bet.free else branch
 
 
@@ -81,7 +82,7 @@ class WinLessStake(Credit):
 class WinPlusStake(Credit):
     """The stake is paid back."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield moves(branch, win, bet.amount)
 
 
@@ -102,21 +103,14 @@ class ZeroWinRefused(Flaw):
 
 
 @flaw("win-credits-wrong-amount", "a win does not credit exactly its amount", "credit amount, no more and no less", "D")
-class WinCreditsWrongAmount(Credit):
+class WinCreditsWrongAmount(WrongAmount, Credit):
     """Credits a function of the amount."""
 
-    made_to_fit = True
-    distortion: Distortion | None = None
+    kind = Kind.WIN
 
-    @classmethod
-    def guesses(cls, record: Record) -> Iterable[Flaw]:
-        """Whatever makes the observed credit of the right one."""
-        return cls.each_of(record, distortion=distortions(observed(record, Kind.WIN)))
-
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
-        assert self.distortion is not None  # noqa: S101 - guesses() sets it
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         amount = win.amount or 0
-        yield moves(branch, win, self.distortion.apply(amount) - amount) if amount else branch
+        yield moves(branch, win, self._excess(amount)) if amount else branch
 
 
 @flaw(
@@ -128,7 +122,7 @@ class WinCreditsWrongAmount(Credit):
 class WinRefusedButCredited(Credit):
     """An error, and the money is there."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield replace(branch, statuses=refuses(state, win).statuses, rule=FLAWED)
 
 
@@ -141,7 +135,7 @@ class WinRefusedButCredited(Credit):
 class WinNotRecorded(Credit):
     """The money moves, the record is missing."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield gives(state.moved(win.player_id, win.amount or 0), win, Status.SUCCESS)
 
 
@@ -149,7 +143,7 @@ class WinNotRecorded(Credit):
 class EveryWinRefused(Credit):
     """No win is paid."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield refuses(state, win)
 
 
@@ -162,14 +156,14 @@ class EveryWinRefused(Credit):
 class WinRefusedAtZeroBalance(Credit):
     """Who has nothing wins nothing."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield branch if state.balances[win.player_id] else refuses(state, win)
 
 
 # -- which bet it settles ---------------------------------------------------------------------------
 
 
-class _OneWinEach(Credit):
+class _OneWinEach(Flaw):
     """Refuses the win of a bet that is settled already, as the contract leaves open."""
 
     def _uncredited_win(
@@ -187,7 +181,7 @@ class _OneWinEach(Credit):
     "settle the bet that referenceTransactionId names",
     "T",
 )
-class WinsMatchedInOrder(_OneWinEach):
+class WinsMatchedInOrder(_OneWinEach, Credit):
     """The oldest is settled, the named one stays open."""
 
     newest = False
@@ -220,7 +214,7 @@ class WinsMatchedToNewest(WinsMatchedInOrder):
     "settle only the bet that referenceTransactionId names",
     "T",
 )
-class WinSettlesWholeRound(_OneWinEach):
+class WinSettlesWholeRound(_OneWinEach, Credit):
     """All open bets of the round are closed."""
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
@@ -230,7 +224,7 @@ class WinSettlesWholeRound(_OneWinEach):
                 after = after.with_bet(id_, replace(other, fate=Fate.SETTLED))
         yield gives(after, win, Status.SUCCESS)
 
-    def _settles(self, win: Callback) -> bool:  # noqa: ARG002
+    def _settles(self, win: Callback) -> bool:
         return True
 
 
@@ -267,7 +261,7 @@ class WinsOnlyOldestFirst(Credit):
     "keep every bet open until its own win or rollback",
     "T",
 )
-class NewBetForfeitsOpenBet(Flaw):
+class NewBetForfeitsOpenBet(_OneWinEach):
     """The next bet closes the one before."""
 
     def _new_bet(self, state: State, bet: Callback) -> Iterator[Branch]:
@@ -277,14 +271,6 @@ class NewBetForfeitsOpenBet(Flaw):
                 for id_, other in bets_of(state, bet.player_id, Fate.OPEN):
                     after = after.with_bet(id_, replace(other, fate=Fate.SETTLED))
             yield replace(branch, state=after)
-
-    def _uncredited_win(
-        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
-    ) -> Iterator[Branch]:
-        if bet is not None and bet.fate is Fate.SETTLED:
-            yield refuses(state, win)
-        else:
-            yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
 
 
 @flaw(
@@ -296,7 +282,7 @@ class NewBetForfeitsOpenBet(Flaw):
 class ZeroWinLeavesBetOpen(Credit):
     """A lost bet stays open."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         opened = branch.state.with_bet(win.reference_id or "", bet)
         yield gives(opened, win, Status.SUCCESS) if not win.amount else branch
 
@@ -310,7 +296,7 @@ class ZeroWinLeavesBetOpen(Credit):
 class OpenRoundWinNotCredited(Credit):
     """SUCCESS, and no money."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield branch if win.round_closed else moves(branch, win, -(win.amount or 0))
 
 
@@ -323,7 +309,7 @@ class OpenRoundWinNotCredited(Credit):
 class OpenRoundWinRefused(Credit):
     """Only closing wins are paid."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield branch if win.round_closed else refuses(state, win)
 
 
@@ -336,26 +322,22 @@ class OpenRoundWinRefused(Credit):
 class DeadBetWon(Flaw):
     """A win without a stake."""
 
+    dead: ClassVar[frozenset[Fate]] = frozenset({Fate.DECLINED, Fate.REFUNDED, Fate.VOID})
+
     def _uncredited_win(
         self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
     ) -> Iterator[Branch]:
-        if bet is not None and bet.fate in (Fate.DECLINED, Fate.REFUNDED, Fate.VOID):
+        if bet is not None and bet.fate in self.dead:
             yield self._credited(state, win, FLAWED)
         else:
             yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
 
 
 @flaw("declined-bet-won", "the win of a declined bet is credited", "credit a win only if its bet was accepted", "I")
-class DeclinedBetWon(Flaw):
+class DeclinedBetWon(DeadBetWon):
     """A win without a stake, but not after a rollback."""
 
-    def _uncredited_win(
-        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
-    ) -> Iterator[Branch]:
-        if bet is not None and bet.fate is Fate.DECLINED:
-            yield self._credited(state, win, FLAWED)
-        else:
-            yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
+    dead = frozenset({Fate.DECLINED})
 
 
 @flaw(
@@ -367,7 +349,7 @@ class DeclinedBetWon(Flaw):
 class FreeBetWinNotCredited(Credit):
     """The money goes elsewhere."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield moves(branch, win, -(win.amount or 0)) if bet.free else branch
 
 
@@ -388,7 +370,7 @@ class FreeBetWinCut(Credit):
         """The cut that was seen."""
         return cls.each_of(record, cut=(right - seen for right, seen in observed(record, Kind.WIN) if right > seen))
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:  # noqa: ARG002
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield moves(branch, win, -min(win.amount or 0, self.cut)) if bet.free else branch
 
 

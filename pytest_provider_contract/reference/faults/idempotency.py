@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import ClassVar
 
@@ -23,55 +24,52 @@ from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
 # -- the wrong key ------------------------------------------------------------------------------
 
 
-@fault("bet-deduped-on-request-id", "IDEM-01", "SEQ-01")
-class BetDedupedOnRequestId(LaxWallet):
-    """A bet is recognised by its requestId, which every retry has anew."""
+class _BetKey(LaxWallet, ABC):
+    """Recognises a bet by more than its transactionId, or by something else."""
 
-    _seen: ClassVar[set[str]] = set()
+    _seen: ClassVar[set[tuple[str, ...]]] = set()
 
     def _find_bet(self, bet: Bet) -> BetRecord | None:
-        known = bet.request_id in self._seen
-        self._seen.add(bet.request_id)
+        key = self._key(bet)
+        known = key in self._seen
+        self._seen.add(key)
         return super()._find_bet(bet) if known else None
+
+    @abstractmethod
+    def _key(self, bet: Bet) -> tuple[str, ...]:
+        """What a bet is recognised by."""
+
+
+@fault("bet-deduped-on-request-id", "IDEM-01", "SEQ-01")
+class BetDedupedOnRequestId(_BetKey):
+    """A bet is recognised by its requestId, which every retry has anew."""
+
+    def _key(self, bet: Bet) -> tuple[str, ...]:
+        return (bet.request_id,)
 
 
 @fault("bet-deduped-on-timestamp-too", "IDEM-01", "SEQ-01")
-class BetDedupedOnTimestampToo(LaxWallet):
+class BetDedupedOnTimestampToo(_BetKey):
     """A bet is recognised by its transactionId and its timestamp, so a later retry is a new bet."""
 
-    _seen: ClassVar[set[tuple[str, str]]] = set()
-
-    def _find_bet(self, bet: Bet) -> BetRecord | None:
-        identity = (bet.transaction_id, bet.timestamp)
-        known = identity in self._seen
-        self._seen.add(identity)
-        return super()._find_bet(bet) if known else None
+    def _key(self, bet: Bet) -> tuple[str, ...]:
+        return (bet.transaction_id, bet.timestamp)
 
 
 @fault("bet-deduped-per-session", "IDEM-01")
-class BetDedupedPerSession(LaxWallet):
+class BetDedupedPerSession(_BetKey):
     """A bet is recognised by its transactionId and its session, so a retry in a new session is a new bet."""
 
-    _seen: ClassVar[set[tuple[str, str]]] = set()
-
-    def _find_bet(self, bet: Bet) -> BetRecord | None:
-        identity = (bet.transaction_id, bet.session_id)
-        known = identity in self._seen
-        self._seen.add(identity)
-        return super()._find_bet(bet) if known else None
+    def _key(self, bet: Bet) -> tuple[str, ...]:
+        return (bet.transaction_id, bet.session_id)
 
 
 @fault("bet-deduped-per-game", "IDEM-03")
-class BetDedupedPerGame(LaxWallet):
+class BetDedupedPerGame(_BetKey):
     """A bet is recognised by its transactionId and its game, so a known one in another game debits again."""
 
-    _seen: ClassVar[set[tuple[str, str]]] = set()
-
-    def _find_bet(self, bet: Bet) -> BetRecord | None:
-        identity = (bet.transaction_id, bet.game_id)
-        known = identity in self._seen
-        self._seen.add(identity)
-        return super()._find_bet(bet) if known else None
+    def _key(self, bet: Bet) -> tuple[str, ...]:
+        return (bet.transaction_id, bet.game_id)
 
 
 @fault("bet-replay-reopens-settled-bet", "ROLLBACK-09", "ROLLBACK-11")
