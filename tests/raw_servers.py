@@ -47,6 +47,14 @@ def answers(*replies: bytes) -> Behaviour:
     return behave
 
 
+def answers_in_two_writes(sock: socket.socket, number: int) -> None:
+    """Send head and body apart: by Nagle's algorithm, the body leaves when the head is confirmed."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    while read_request(sock):
+        sock.sendall(OK[:-2])
+        sock.sendall(OK[-2:])
+
+
 def silent(sock: socket.socket, number: int) -> None:
     while sock.recv(4096):
         pass

@@ -18,7 +18,13 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 
-from pytest_provider_contract.transport.connection import READ_SIZE, Connection, is_readable, remaining
+from pytest_provider_contract.transport.connection import (
+    READ_SIZE,
+    Connection,
+    acknowledge_at_once,
+    is_readable,
+    remaining,
+)
 from pytest_provider_contract.transport.reading import ReplyReader
 from pytest_provider_contract.transport.reply import Failure, Reply
 from pytest_provider_contract.transport.request import Fault, Request, Timed
@@ -138,6 +144,11 @@ class Flight:
         """Send the last byte, or the first piece of a slow request."""
         if self.reply is None:
             self._write()
+
+    def expect(self) -> None:
+        """Have the reply come without delays of our own system, once everything was released."""
+        if self.reply is None:
+            acknowledge_at_once(self._socket)
 
     def _write(self) -> None:
         piece = self._pieces.pop(0)
@@ -265,6 +276,8 @@ def fly(flights: Sequence[Flight], starved: Callable[[], None], landed: Callable
     """
     for flight in flights:
         flight.release()
+    for flight in flights:
+        flight.expect()
     under_way = list(flights)
     progress_s = time.monotonic()
     while under_way:

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from raw_servers import OK, Behaviour, answers, endless, read_request, reset, serving, silent
+from raw_servers import OK, Behaviour, answers, answers_in_two_writes, endless, read_request, reset, serving, silent
 
 from pytest_provider_contract.transport import BODY_LIMIT, Connection, Endpoint, Failure, Reply
 
@@ -104,6 +104,17 @@ class TestOrdinary:
     def test_every_ordinary_kind_of_reply_is_read(self, raw: bytes) -> None:
         reply = reply_to(raw)
         assert (reply.status, reply.body, reply.failure, reply.idle) == (200, b"{}", None, False)
+
+    @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="of Linux only")
+    def test_a_body_sent_when_its_head_is_confirmed_does_not_wait_for_our_system(self) -> None:
+        with connected(answers_in_two_writes) as connection:
+            took_ms = []
+            for _ in range(30):
+                started = time.monotonic()
+                assert ask(connection, PATIENCE).body == b"{}"
+                took_ms.append((time.monotonic() - started) * 1000)
+        # The first replies on a connection never wait; a delayed confirmation takes 40 ms or more.
+        assert min(took_ms[20:]) < 30
 
     @pytest.mark.parametrize("version", [b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n"])
     def test_a_connection_that_the_reply_closes_is_not_used_again(self, version: bytes) -> None:

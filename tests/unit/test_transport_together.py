@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from raw_servers import OK, Behaviour, answers, read_request, reset, serving, silent
+from raw_servers import OK, Behaviour, answers, answers_in_two_writes, read_request, reset, serving, silent
 
 from pytest_provider_contract.transport import Endpoint, Failure, Fault, Overlap, Pool, Request, Timed, overlap
 
@@ -119,6 +119,16 @@ class TestTogether:
                 replies = [t.reply for t in pool.send_together([request() for _ in range(4)])]
                 # A close that crosses the request on the way is an idle one: its outcome is unknown.
                 assert all(r.body == b"{}" or r.idle for r in replies)
+
+    @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="of Linux only")
+    def test_bodies_sent_when_their_heads_are_confirmed_do_not_wait_for_our_system(self) -> None:
+        with pooled(answers_in_two_writes) as pool:
+            took_ms = []
+            for _ in range(30):
+                timed = pool.send_together([request()] * 2)
+                assert [t.reply.body for t in timed] == [b"{}"] * 2
+                took_ms.append(max(t.ended_s - t.started_s for t in timed) * 1000)
+        assert min(took_ms[20:]) < 30
 
     def test_connections_closed_while_idle_are_opened_again(self) -> None:
         def behave(sock: socket.socket, number: int) -> None:
