@@ -187,8 +187,9 @@ class _Inquiry:
 
 def _probes(record: Record) -> Iterator[Scenario]:
     exchange = record.breach()[0]
-    if exchange is not None and exchange.defect is not None and exchange.defect.forgery:
+    if any(e.defect is not None and e.defect.forgery for e in record.exchanges):
         yield from probes.SIGNATURES
+    if exchange is not None and exchange.defect is not None and exchange.defect.forgery:
         return
     if len(record.opening.balances) > 1:
         yield from probes.TWO_PLAYERS

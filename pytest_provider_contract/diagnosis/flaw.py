@@ -21,7 +21,8 @@ from pytest_provider_contract.ledger import BetRecord, Branch, Fate, Ledger, Sta
 from pytest_provider_contract.profile import Kind, Status
 
 FLAWED = "flawed"
-_CONTENT = ("player", "reference", "round", "game", "amount", "currency", "free", "reward")
+# What `Callback.content` holds, by the names of its attributes.
+CONTENT = ("player_id", "reference_id", "round_id", "game_id", "amount", "currency", "is_free", "reward_id")
 
 
 class Flaw(Ledger):
@@ -194,7 +195,7 @@ def delta(before: State, branch: Branch, player_id: str) -> int:
 
 def part(record: BetRecord, name: str) -> Any:
     """One field of the content that a bet came with."""
-    return record.content[_CONTENT.index(name)] if record.content else None
+    return record.content[CONTENT.index(name)] if record.content else None
 
 
 def named_bet(state: State, callback: Callback) -> BetRecord | None:
@@ -210,7 +211,7 @@ def bets_of(state: State, player_id: str, *fates: Fate, round_id: object = None)
         (id_, bet)
         for id_, bet in state.bets.items()
         if bet.content is not None and bet.player_id == player_id and bet.fate in wanted
-        if round_id is None or part(bet, "round") == round_id
+        if round_id is None or part(bet, "round_id") == round_id
     ]
 
 

@@ -48,6 +48,18 @@ MONEY: tuple[Scenario, ...] = (
     ),
     scenario((BetPlan(0, 0), BetPlan(58, 0), BetPlan(129, 1)), bet(0), balance(), bet(1), win(1), bet(2), win(2)),
     scenario(_PLANS, bet(0), bet(1), win(1), win(0), bet(2), bet(3), win(3), rollback(2)),
+    scenario(
+        _PLANS,
+        bet(0),
+        bet(1),
+        bet(2),
+        win(0, closed=False),
+        rollback(1, closed=False),
+        win(0, closed=False),
+        win(2),
+        rollback(1, 1),
+    ),
+    scenario(_PLANS, bet(0), rollback(0, closed=False), bet(1), bet(2), win(1, closed=False), win(2)),
     scenario((BetPlan(700, 450), BetPlan(33)), bet(0), win(0), rollback(0), rollback(0, 1), bet(1), rollback(1)),
 )
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import ClassVar
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.diagnosis.flaw import (
     FLAWED,
     Flaw,
     WrongAmount,
-    accepted,
     bets_of,
     delta,
     flaw,
     gives,
     moves,
     observed,
-    part,
     refuses,
     succeeds,
 )
@@ -311,17 +310,64 @@ class _Refused(NewBet, ABC):
         """Whether a bet that should be accepted is refused."""
 
 
+class _RoundIsOver(_Refused):
+    """Refuses bets in a round that one of the player's other bets has ended."""
+
+    ends_with: ClassVar[frozenset[Fate]]
+
+    def _refuses(self, state: State, bet: Callback) -> bool:
+        return bool(bets_of(state, bet.player_id, *self.ends_with, round_id=bet.round_id))
+
+
 @flaw(
     "second-bet-of-round-refused",
     "a round takes one bet of a player, a second one is refused",
     "accept several bets in a round; only transactionId tells bets apart",
     "D",
 )
-class SecondBetOfRoundRefused(_Refused):
+class SecondBetOfRoundRefused(_RoundIsOver):
     """One bet a round."""
 
-    def _refuses(self, state: State, bet: Callback) -> bool:
-        return any(part(known, "round") == bet.round_id for _, known in accepted(state, bet))
+    ends_with = frozenset({Fate.OPEN, Fate.SETTLED, Fate.REFUNDED})
+
+
+_NO_STATE_OF_ROUNDS = "judge each bet by itself; only roundClosed says that no more will follow"
+
+
+@flaw(
+    "round-with-win-refuses-bets",
+    "once a bet of a round is settled, the round takes no further bet, although it was not closed",
+    _NO_STATE_OF_ROUNDS,
+    "D",
+)
+class RoundWithWinRefusesBets(_RoundIsOver):
+    """A win ends the round."""
+
+    ends_with = frozenset({Fate.SETTLED})
+
+
+@flaw(
+    "round-with-refund-refuses-bets",
+    "once a bet of a round is rolled back, the round takes no further bet, although it was not closed",
+    _NO_STATE_OF_ROUNDS,
+    "D",
+)
+class RoundWithRefundRefusesBets(_RoundIsOver):
+    """A refund ends the round."""
+
+    ends_with = frozenset({Fate.REFUNDED})
+
+
+@flaw(
+    "round-with-declined-bet-refuses-bets",
+    "once a bet of a round is declined, the round takes no further bet, although the player could pay for it",
+    _NO_STATE_OF_ROUNDS,
+    "D",
+)
+class RoundWithDeclinedBetRefusesBets(_RoundIsOver):
+    """A declined bet ends the round."""
+
+    ends_with = frozenset({Fate.DECLINED})
 
 
 @flaw(

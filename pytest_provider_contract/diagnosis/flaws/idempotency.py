@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
 from pytest_provider_contract.diagnosis.flaw import (
+    CONTENT,
     FLAWED,
     Flaw,
     accepted,
@@ -22,6 +23,7 @@ from pytest_provider_contract.diagnosis.flaw import (
     part,
     refuses,
 )
+from pytest_provider_contract.diagnosis.flaws.rollbacks import Refund
 from pytest_provider_contract.diagnosis.flaws.wins import Credit
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Defect, Exchange
@@ -43,7 +45,7 @@ class _Anew(Flaw, ABC):
         if known is not None and known.content is not None and self._forgets(state, bet, known):
             for branch in self._new_bet(state, bet):
                 yield replace(branch, rule=FLAWED) if branch.rule else branch
-            conflict = (part(known, "amount"), part(known, "round")) != (bet.amount, bet.round_id)
+            conflict = (part(known, "amount"), part(known, "round_id")) != (bet.amount, bet.round_id)
             if known.fate in self._perhaps or (conflict and not self.says_all):
                 yield from super()._bet(state, bet)
         else:
@@ -109,7 +111,7 @@ class _AnewIfOther(_Anew):
     attribute: ClassVar[str]
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
-        return bool(part(known, self.attribute.removesuffix("_id")) != getattr(bet, self.attribute))
+        return bool(part(known, self.attribute) != getattr(bet, self.attribute))
 
 
 @flaw(
@@ -222,6 +224,37 @@ def _taken_for(state: State, callback: Callback, same: Iterable[BetRecord | WinR
     return replace(gives(state, callback, Status.SUCCESS, Status.DUPLICATE), balances=frozenset(told))
 
 
+@flaw(
+    "conflicting-bet-overwrites-record",
+    "a known bet with other content is written over the first one, so its own win or rollback no longer fits",
+    "a transaction never changes; answer DUPLICATE_TRANSACTION_ERROR",
+    "D",
+)
+class ConflictingBetOverwritesRecord(Flaw):
+    """The record says what came last; what names it must say the same round and game."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        for branch in super()._bet(state, bet):
+            if known is not None and known.content is not None and known.fate is Fate.OPEN:
+                written = replace(known, content=bet.content, amount=bet.amount or 0)
+                branch = replace(  # noqa: PLW2901 - the same branch, with its record
+                    branch, state=branch.state.with_bet(bet.transaction_id or "", written), rule=FLAWED
+                )
+            yield branch
+
+    def _uncredited_win(
+        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
+    ) -> Iterator[Branch]:
+        if bet is not None and bet.fate is Fate.OPEN and self._is_elsewhere(win, bet):
+            yield refuses(state, win)
+        else:
+            yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
+
+    def _is_elsewhere(self, callback: Callback, bet: BetRecord) -> bool:
+        return (callback.round_id, callback.game_id) != (part(bet, "round_id"), part(bet, "game_id"))
+
+
 class _BetKey(Flaw, ABC):
     """Takes a new bet for a replay of another one."""
 
@@ -247,7 +280,7 @@ class BetKeyedOnRound(_BetKey):
     """The same round."""
 
     def _same(self, known: BetRecord, bet: Callback) -> bool:
-        return bool(part(known, "round") == bet.round_id)
+        return bool(part(known, "round_id") == bet.round_id)
 
 
 @flaw(
@@ -257,7 +290,7 @@ class BetKeyedOnRoundAndAmount(_BetKey):
     """The same round and amount."""
 
     def _same(self, known: BetRecord, bet: Callback) -> bool:
-        return (part(known, "round"), part(known, "amount")) == (bet.round_id, bet.amount)
+        return (part(known, "round_id"), part(known, "amount")) == (bet.round_id, bet.amount)
 
 
 @flaw(
@@ -353,10 +386,6 @@ class BetReplayTellsSecondDebit(_Replay):
 # -- wins -------------------------------------------------------------------------------------------
 
 
-def _alike(known: WinRecord, win: Callback) -> bool:
-    return (known.amount, known.reference_id) == (win.amount, win.reference_id)
-
-
 @flaw(
     "win-not-deduplicated",
     "a replayed win credits again: wins are recognised by requestId or not at all",
@@ -383,7 +412,7 @@ class WinNotDeduplicated(Flaw):
 
     def _is_unsure(self, state: State, win: Callback, known: WinRecord) -> bool:
         """Whether the flaw says nothing of this case."""
-        return type(self) is WinNotDeduplicated and not _alike(known, win)
+        return type(self) is WinNotDeduplicated and known.content != win.content
 
 
 @flaw(
@@ -396,33 +425,34 @@ class WinKeyedOnContentToo(WinNotDeduplicated):
     """Other content makes another win."""
 
     def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
-        return not _alike(known, win)
+        return known.content != win.content
 
 
-@flaw(
-    "win-keyed-on-content-too",
-    "a known win with another amount is credited as another win",
-    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
-    "D",
-)
-class WinKeyedOnAmountToo(WinNotDeduplicated):
-    """Another amount makes another win."""
+class _WinAnewIfOther(WinNotDeduplicated):
+    """Takes a known win for a new one if one of its fields is another."""
+
+    attribute: ClassVar[str]
 
     def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
-        return known.amount != win.amount
+        return bool(known.content[CONTENT.index(self.attribute)] != getattr(win, self.attribute))
 
 
-@flaw(
-    "win-keyed-on-content-too",
-    "a known win that names another bet is credited as another win",
-    "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
-    "D",
-)
-class WinKeyedOnReferenceToo(WinNotDeduplicated):
-    """Another bet makes another win."""
+def _keyed_on_too(attribute: str, words: str) -> None:
+    """Adds a flaw that takes a known win for another one if this is another."""
+    name = f"WinKeyedOn{attribute.removesuffix('_id').capitalize()}Too"
+    fields = {"attribute": attribute, "__doc__": f"A win {words} is another win."}
+    flaw(
+        "win-keyed-on-content-too",
+        f"a known win {words} is credited as another win",
+        "answer DUPLICATE_TRANSACTION_ERROR: transactionId alone is the key",
+        "D",
+    )(type(name, (_WinAnewIfOther,), fields))
 
-    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
-        return known.reference_id != win.reference_id
+
+_keyed_on_too("amount", "with another amount")
+_keyed_on_too("reference_id", "that names another bet")
+_keyed_on_too("round_id", "in another round")
+_keyed_on_too("game_id", "in another game")
 
 
 @flaw(
@@ -443,12 +473,12 @@ class _WinReplay(Flaw):
 
     def _win(self, state: State, win: Callback) -> Iterator[Branch]:
         known = state.wins.get(win.transaction_id or "")
-        if known is not None and known.credited and self._refuses(win):
+        if known is not None and known.credited and self._refuses(state, win):
             yield refuses(state, win)
         else:
             yield from super()._win(state, win)
 
-    def _refuses(self, win: Callback) -> bool:
+    def _refuses(self, state: State, win: Callback) -> bool:
         return True
 
 
@@ -471,8 +501,21 @@ class WinReplayRefused(_WinReplay):
 class ClosingWinReplayRefused(_WinReplay):
     """An error for a replay with roundClosed."""
 
-    def _refuses(self, win: Callback) -> bool:
+    def _refuses(self, state: State, win: Callback) -> bool:
         return bool(win.round_closed)
+
+
+@flaw(
+    "win-replay-in-round-with-refund-refused",
+    "the replay of a win gets an error once another bet of its round is rolled back: the round is cancelled",
+    "recognise the replay before looking at the round",
+    "T",
+)
+class WinReplayInRoundWithRefundRefused(_WinReplay):
+    """An error for a replay in a round with a refund."""
+
+    def _refuses(self, state: State, win: Callback) -> bool:
+        return bool(bets_of(state, win.player_id, Fate.REFUNDED, round_id=win.round_id))
 
 
 class _WinKey(Flaw, ABC):
@@ -585,22 +628,6 @@ class OldWinsForgotten(_Newest, WinNotDeduplicated):
         return _newer(own, win.transaction_id) >= self.kept
 
 
-@flaw(
-    "old-bets-not-settled",
-    "only the newest bets can be settled: the win of an older one is refused for ever, and its round is stuck",
-    "keep every bet open until its own win or rollback, however many come after it",
-    "T",
-)
-class OldBetsNotSettled(_Newest, Credit):
-    """So many can be won."""
-
-    counted = Kind.BET
-
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
-        since = _newer((id_ for id_, _ in accepted(state, win)), win.reference_id)
-        yield refuses(state, win) if since >= self.kept else branch
-
-
 class _Timed(Flaw):
     """Knows how long ago a transaction was first sent, in seconds."""
 
@@ -694,6 +721,75 @@ class _Rollbacks(_Forgets):
             yield self._refunded(state, rollback, bet, FLAWED)
         else:
             yield from super()._rollback_cases(state, rollback)
+
+
+class _NotSettled(_Forgets, Credit):
+    """Refuses the win of an open bet that it has forgotten."""
+
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
+        yield refuses(state, win) if self._is_forgotten(state, win.reference_id, win) else branch
+
+
+class _NotRefunded(_Forgets, Refund):
+    """Refuses the rollback of an open bet that it has forgotten, or takes it for that of an unknown bet."""
+
+    def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
+        if self._is_forgotten(state, rollback.reference_id, rollback):
+            yield gives(state, rollback, *Status)
+        else:
+            yield self._refunded(state, rollback, bet, FLAWED)
+
+
+class _NewestBets(_Newest, _Forgets):
+    """Keeps so many bets."""
+
+    counted = Kind.BET
+
+    def _is_forgotten(self, state: State, bet_id: str | None, callback: Callback) -> bool:
+        return _newer((id_ for id_, _ in accepted(state, callback)), bet_id) >= self.kept
+
+
+_KEEP_OPEN = "keep every bet open until its own win or rollback, however {}"
+
+
+@flaw(
+    "old-bets-not-settled",
+    "only the newest bets can be settled: the win of an older one is refused for ever, and its round is stuck",
+    _KEEP_OPEN.format("many come after it"),
+    "T",
+)
+class OldBetsNotSettled(_NewestBets, _NotSettled):
+    """So many can be won."""
+
+
+@flaw(
+    "old-bets-not-refunded",
+    "only the newest bets can be rolled back: the stake of an older one never comes back",
+    _KEEP_OPEN.format("many come after it"),
+    "T",
+)
+class OldBetsNotRefunded(_NewestBets, _NotRefunded):
+    """So many can be rolled back."""
+
+
+@flaw(
+    "bets-not-settled-after-a-while",
+    "the win of a bet that is some seconds old is refused for ever, and its round is stuck",
+    _KEEP_OPEN.format("long that takes"),
+    "T",
+)
+class BetsNotSettledAfterAWhile(_ForAWhile, _NotSettled):
+    """So many seconds long a bet can be won."""
+
+
+@flaw(
+    "bets-not-refunded-after-a-while",
+    "the rollback of a bet that is some seconds old does not bring the stake back",
+    _KEEP_OPEN.format("long that takes"),
+    "T",
+)
+class BetsNotRefundedAfterAWhile(_ForAWhile, _NotRefunded):
+    """So many seconds long a bet can be rolled back."""
 
 
 @flaw(

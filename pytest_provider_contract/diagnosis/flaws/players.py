@@ -83,7 +83,7 @@ class _OfRound(Flaw):
 
     def _first(self, state: State, callback: Callback) -> str:
         for known in state.bets.values():
-            if known.content is not None and part(known, "round") == callback.round_id:
+            if known.content is not None and part(known, "round_id") == callback.round_id:
                 return known.player_id
         return callback.player_id
 

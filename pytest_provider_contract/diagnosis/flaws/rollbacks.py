@@ -23,6 +23,7 @@ from pytest_provider_contract.diagnosis.flaw import (
     refuses,
 )
 from pytest_provider_contract.diagnosis.record import Record
+from pytest_provider_contract.history import Defect
 from pytest_provider_contract.ledger import BetRecord, Branch, Fate, State
 from pytest_provider_contract.profile import Kind, Status
 
@@ -122,7 +123,7 @@ class RollbackRepeatRefused(_Repeated):
 # -- how much ---------------------------------------------------------------------------------------
 
 
-class _Refund(Flaw, ABC):
+class Refund(Flaw, ABC):
     """Refunds a bet in another way."""
 
     def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
@@ -143,7 +144,7 @@ class _Refund(Flaw, ABC):
     "credit the bet's own amount in the same database transaction",
     "T",
 )
-class RefundNothing(_Refund):
+class RefundNothing(Refund):
     """SUCCESS, and no money."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
@@ -156,7 +157,7 @@ class RefundNothing(_Refund):
     "look the bet up by referenceTransactionId and refund what it debited; a rollback carries no amount",
     "T",
 )
-class RefundWrongAmount(WrongAmount, _Refund):
+class RefundWrongAmount(WrongAmount, Refund):
     """Refunds a function of the stake."""
 
     kind = Kind.ROLLBACK
@@ -181,7 +182,7 @@ class RollbackRefused(Flaw):
 # -- which bet --------------------------------------------------------------------------------------
 
 
-class _Another(_Refund):
+class _Another(Refund):
     """Refunds another open bet than the one that is named, and marks either of the two."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
@@ -196,7 +197,7 @@ class _Another(_Refund):
 
 
 def _of_round(open_bets: list[tuple[str, BetRecord]], named: BetRecord) -> list[tuple[str, BetRecord]]:
-    return [found for found in open_bets if part(found[1], "round") == part(named, "round")]
+    return [found for found in open_bets if part(found[1], "round_id") == part(named, "round_id")]
 
 
 _BY_REFERENCE = "look the bet up by referenceTransactionId"
@@ -242,12 +243,12 @@ class RefundOfLargestBetOfRound(_Another):
     "refund only the bet that referenceTransactionId names",
     "T",
 )
-class RefundOfWholeRound(_Refund):
+class RefundOfWholeRound(Refund):
     """All open bets of the round are refunded."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
         branch = self._refunded(state, rollback, bet, FLAWED)
-        for id_, other in bets_of(state, rollback.player_id, Fate.OPEN, round_id=part(bet, "round")):
+        for id_, other in bets_of(state, rollback.player_id, Fate.OPEN, round_id=part(bet, "round_id")):
             if id_ != rollback.reference_id:
                 also = self._refunded(branch.state, replace(rollback, reference_id=id_), other, FLAWED)
                 branch = gives(also.state, rollback, Status.SUCCESS)
@@ -260,7 +261,7 @@ class RefundOfWholeRound(_Refund):
     "any open bet can be rolled back, however many came after it",
     "T",
 )
-class OnlyNewestBetRolledBack(_Refund):
+class OnlyNewestBetRolledBack(Refund):
     """An older bet's rollback is refused."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
@@ -274,18 +275,44 @@ class OnlyNewestBetRolledBack(_Refund):
     "judge each bet by itself; a round may hold several",
     "T",
 )
-class RollbackInRoundWithWinRefused(_Refund):
+class RollbackInRoundWithWinRefused(Refund):
     """A won bet of the round blocks the rollback."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
         won = any(
-            w.credited and (w.player_id, w.content[2]) == (rollback.player_id, part(bet, "round"))
+            w.credited and (w.player_id, w.content[2]) == (rollback.player_id, part(bet, "round_id"))
             for w in state.wins.values()
         )
         yield refuses(state, rollback) if won else self._refunded(state, rollback, bet, FLAWED)
 
 
-class _RoundClosed(_Refund):
+@flaw(
+    "rollback-keyed-on-round",
+    "a rollback is taken for a retry once another bet of its round is rolled back, so the stake is kept",
+    "recognise rollbacks by referenceTransactionId",
+    "T",
+)
+class RollbackKeyedOnRound(Refund):
+    """One refund a round: of the player's own bets, of other players', or of everybody's."""
+
+    whose: str = "own"
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Rounds of one player, and rounds that players share."""
+        return cls.each_of(record, whose=("own", "others", "all"))
+
+    def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
+        own = {rollback.player_id}
+        asked = {"own": own, "others": set(state.balances) - own, "all": set(state.balances)}[self.whose]
+        round_id = part(bet, "round_id")
+        if any(bets_of(state, player, Fate.REFUNDED, round_id=round_id) for player in asked):
+            yield gives(state, rollback, Status.SUCCESS)
+        else:
+            yield self._refunded(state, rollback, bet, FLAWED)
+
+
+class _RoundClosed(Refund):
     refused_when: bool
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
@@ -420,7 +447,7 @@ class LateBetRefusedButDebited(Flaw):
     "look the bet up anew at every retry",
     "T",
 )
-class RefusedRollbackStaysRefused(_Refund):
+class RefusedRollbackStaysRefused(Refund):
     """Refused again after the bet."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
@@ -433,7 +460,7 @@ class RefusedRollbackStaysRefused(_Refund):
     "remember a rollback only once it has refunded",
     "T",
 )
-class RefusedRollbackCountsAsDone(_Refund):
+class RefusedRollbackCountsAsDone(Refund):
     """SUCCESS after the bet, and no money."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
@@ -545,11 +572,27 @@ class UnknownRollbackCredits(_OfUnknown):
     "D",
 )
 class DeclinedBetRefunded(Flaw):
-    """The declined bet's amount is credited."""
+    """The declined bet's amount is credited, whatever it was declined for or only for, or not for, its currency."""
+
+    of_currency: bool | None = None
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """A bet in a currency of its own is often declined elsewhere than one above the balance."""
+        return cls.each_of(record, of_currency=(None, True, False))
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        for branch in super()._defective(state, callback, defect):
+            if defect.field == "currency" and callback.kind is Kind.BET:
+                noted = branch.state.with_notes(branch.state.notes | {callback.transaction_id})
+                yield replace(branch, state=noted)
+            else:
+                yield branch
 
     def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
         bet = named_bet(state, rollback)
-        if bet is not None and bet.fate is Fate.DECLINED:
+        meant = self.of_currency in (None, rollback.reference_id in state.notes)
+        if bet is not None and bet.fate is Fate.DECLINED and meant:
             void = replace(bet, fate=Fate.VOID)
             paid = gives(state.with_bet(rollback.reference_id or "", void), rollback, Status.SUCCESS)
             yield moves(paid, rollback, int(part(bet, "amount") or 0))
@@ -706,7 +749,7 @@ class SettledBetRefundedWithError(_Settled):
     "answer what happened: SUCCESS once the stake is back",
     "D",
 )
-class RollbackRefusedButRefunded(_Refund):
+class RollbackRefusedButRefunded(Refund):
     """An error, and the money is back."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
@@ -720,7 +763,7 @@ class RollbackRefusedButRefunded(_Refund):
     "refund at once, whatever roundClosed says",
     "D",
 )
-class RollbackWaitsForClosing(_Refund):
+class RollbackWaitsForClosing(Refund):
     """SUCCESS without a refund if roundClosed is false."""
 
     def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:

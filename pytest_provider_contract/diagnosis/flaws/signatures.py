@@ -66,6 +66,19 @@ class SignatureNotVerifiedOnOneCallback(_Fooled):
         return callback.kind is self.kind and super()._is_fooled(callback, forgery)
 
 
+@flaw(
+    "signature-not-verified-on-free-bets",
+    "the signature of what is about a free bet is not verified, as by another service behind the same address",
+    _VERIFY,
+    "T",
+)
+class SignatureNotVerifiedOnFreeBets(_Fooled):
+    """Every forgery passes with isFree."""
+
+    def _is_fooled(self, callback: Callback, forgery: Forgery) -> bool:
+        return bool(callback.is_free) and super()._is_fooled(callback, forgery)
+
+
 def _taken(id_: str, text: str, remedy: str, source: str, *forgeries: Forgery) -> None:
     """Adds a flaw that takes these forgeries for good signatures."""
     name = "".join(word.capitalize() for word in id_.split("-"))

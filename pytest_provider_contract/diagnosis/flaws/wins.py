@@ -187,7 +187,7 @@ class WinsMatchedInOrder(_OneWinEach, Credit):
     newest = False
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
-        found = bets_of(state, win.player_id, Fate.OPEN, round_id=part(bet, "round"))
+        found = bets_of(state, win.player_id, Fate.OPEN, round_id=part(bet, "round_id"))
         id_, chosen = found[-1 if self.newest else 0]
         if id_ == win.reference_id:
             yield branch
@@ -220,7 +220,7 @@ class WinSettlesWholeRound(_OneWinEach, Credit):
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         after = branch.state
         if self._settles(win):
-            for id_, other in bets_of(state, win.player_id, Fate.OPEN, round_id=part(bet, "round")):
+            for id_, other in bets_of(state, win.player_id, Fate.OPEN, round_id=part(bet, "round_id")):
                 after = after.with_bet(id_, replace(other, fate=Fate.SETTLED))
         yield gives(after, win, Status.SUCCESS)
 
@@ -251,8 +251,22 @@ class WinsOnlyOldestFirst(Credit):
     """A win out of order is refused."""
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
-        oldest = bets_of(state, win.player_id, Fate.OPEN, round_id=part(bet, "round"))[0][0]
+        oldest = bets_of(state, win.player_id, Fate.OPEN, round_id=part(bet, "round_id"))[0][0]
         yield branch if oldest == win.reference_id else refuses(state, win)
+
+
+@flaw(
+    "win-in-round-with-refund-refused",
+    "once one bet of a round is rolled back, the wins of its other bets are refused",
+    "judge each bet by itself; a round may hold several",
+    "T",
+)
+class WinInRoundWithRefundRefused(Credit):
+    """A refund cancels the round."""
+
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
+        cancelled = bets_of(state, win.player_id, Fate.REFUNDED, round_id=part(bet, "round_id"))
+        yield refuses(state, win) if cancelled else branch
 
 
 @flaw(
