@@ -27,6 +27,8 @@ _SETTLEMENTS = 8
 _SETTLING_MS = (0, 20, 50, 100, 200, 400)
 # An attempt that no scenario uses.
 _TIDYING = 1_000_000
+# A reply that took longer would take as long again.
+_HANGING_MS = 1_000
 # After a violation so many steps are still worth sending.
 _SHORT_REST = 12
 
@@ -77,6 +79,28 @@ class Performance:
     def position(self) -> int:
         """Index of the step that showed the violation; the number of steps for a closing probe."""
         return self.steps[-1]
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its last answer took so long that nothing is gained by waiting for it again."""
+        return self.exchanges[-1].elapsed_ms > _HANGING_MS
+
+    @property
+    def is_declined(self) -> bool:
+        """Whether its rule was not put to the test because bets were declined."""
+        return not self.tested and bool(self.declined or self.limited)
+
+    def shown(self) -> Scenario:
+        """Its scenario up to the step that showed the violation."""
+        if self.violation is None:
+            return self.scenario
+        return replace(self.scenario, steps=self.scenario.steps[: self.position + 1])
+
+    def up_to(self, position: int) -> Performance:
+        """It as if it had ended with a step."""
+        count = self.steps.index(position) + 1
+        order = tuple(index for index in self.order if index < count)
+        return replace(self, exchanges=self.exchanges[:count], steps=self.steps[:count], order=order)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_provider_contract.client import OperatorGoneError
 from pytest_provider_contract.finding import Finding, brief, describe_finding
 from pytest_provider_contract.latency import Histogram
 from pytest_provider_contract.profile import Kind
@@ -92,6 +93,13 @@ class Results:
         self.sequences += data["sequences"]
         self.overlaps.update({(asked, reached): count for asked, reached, count in data["overlaps"]})
         self.undecided += data["undecided"]
+
+    def lose(self, error: OperatorGoneError) -> str:
+        """Note who is asked no more, the operator or it for one kind of callback, and say so."""
+        if error.kind is not None:
+            return f"/{error.kind} can't be asked any more: {error}"
+        self.gone = str(error)
+        return f"the operator can't be asked any more: {error}"
 
     def advise(self, rule: str, count: int, evidence: str) -> None:
         """Note that a SHOULD rule was not followed so many times; the first evidence stays."""

@@ -286,7 +286,7 @@ class Session:
                 self.run.provider.known.clear()
             yield
             if self._lock is not None and self._run is not None and not self._run.results.gone:
-                self._run.restore()
+                self._run.results.left += self._run.purse.restore()
 
     @contextmanager
     def check(self, item: pytest.Item) -> Iterator[SuiteCheck]:

@@ -110,7 +110,7 @@ class SuiteCheck:
             self.not_tested("a player has no money")
         if run.pace.out_of_time():
             pytest.skip(f"not tested: {run.results.slow}")
-        run.look_up()
+        run.purse.look_up()
         run.provider.thrifty = run.pace.is_slow
         rule = self.rules[0]
         self.progress.begin(f"{rule} {RULES[rule].text}")

@@ -25,7 +25,7 @@ def test_every_minor_unit(contract_check: SuiteCheck) -> None:
 
 @rule("AMOUNT-04")
 def test_the_largest_amount(contract_check: SuiteCheck) -> None:
-    if contract_check.run.stake_limited:
+    if contract_check.run.funds().stake_limited:
         contract_check.not_tested("the largest stake is below the player's balance")
     contract_check(scenario(BetPlan(MAX_AMOUNT), bet(), balance()), exact_amounts=True)
 

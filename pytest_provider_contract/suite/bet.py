@@ -25,7 +25,7 @@ def test_a_bet_debits_its_amount(contract_check: SuiteCheck) -> None:
 
 @rule("BET-02")
 def test_all_the_money(contract_check: SuiteCheck) -> None:
-    if contract_check.run.stake_limited:
+    if contract_check.run.funds().stake_limited:
         contract_check.not_tested("the largest stake is below the player's balance")
     contract_check(
         scenario(BetPlan(0, of_balance=True), bet(), balance(), rollback()),
@@ -39,7 +39,7 @@ def test_all_the_money(contract_check: SuiteCheck) -> None:
 
 @rule("BET-03")
 def test_more_than_all_the_money(contract_check: SuiteCheck) -> None:
-    if contract_check.run.stake_limited:
+    if contract_check.run.funds().stake_limited:
         contract_check.not_tested("the largest stake is below the player's balance")
     contract_check(
         scenario(BetPlan(1, of_balance=True), bet(), balance()),

@@ -20,7 +20,7 @@ def test_a_bet_replayed(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(1000), bet(), bet(), balance(), bet(), rollback()),
         scenario([BetPlan(1000), BetPlan(70)], bet(0), bet(1), bet(0, focus=True), rollback(0), rollback(1)),
     )
-    if not contract_check.run.stake_limited:
+    if not contract_check.run.funds().stake_limited:
         # What is left would not pay for it once more.
         contract_check(scenario(BetPlan(0, of_balance=True), bet(), bet(focus=True), balance(), rollback()))
 

@@ -27,6 +27,5 @@ def test_a_player_who_lost_everything_gets_it_back(tmp_path: Path, habits: Habit
     lost = scenario(BetPlan(0, 0, of_balance=True), bet(), win())
     run.provider.play(lost)
     assert wallet.money == {"alice": 0, "bob": 80_000}
-    run.restore()
-    assert run.results.left == left
+    assert run.purse.restore() == left
     assert (wallet.money["alice"] == 90_000) is (not left)

@@ -10,7 +10,7 @@ from honest_wallets import OK, Answered, Bet, Habits, Wallet, provider_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_provider_contract import run
+from pytest_provider_contract import inquiry
 from pytest_provider_contract.callbacks import Callback, Spelling
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
@@ -180,7 +180,7 @@ def test_a_generated_failure_shrinks_to_what_a_person_would_write(
 
 def test_a_wait_takes_the_place_of_what_lies_between() -> None:
     late = Scenario((BetPlan(100), BetPlan(50, 70)), (rollback(0), bet(1), balance(wait_ms=30), win(1), bet(0)))
-    waiting = run._waiting(provider_of(Wallet(Habits(), {"alice": 20_000})).play(late))
+    waiting = inquiry.with_a_wait(provider_of(Wallet(Habits(), {"alice": 20_000})).play(late))
     assert waiting is not None
     first, last = waiting.steps
     assert (first, last.send, last.bet) == (rollback(0), Kind.BET, 0)
@@ -189,7 +189,7 @@ def test_a_wait_takes_the_place_of_what_lies_between() -> None:
 
 def test_no_wait_explains_a_first_step() -> None:
     alone = Scenario((BetPlan(100), BetPlan(50, 70)), (bet(1), win(1), bet(0)))
-    assert run._waiting(provider_of(Wallet(Habits(), {"alice": 20_000})).play(alone)) is None
+    assert inquiry.with_a_wait(provider_of(Wallet(Habits(), {"alice": 20_000})).play(alone)) is None
 
 
 def test_what_needs_few_of_many_others_takes_few_tries() -> None:
