@@ -122,3 +122,11 @@ class Results:
                 self.findings.append(finding.to_json())
             else:
                 self.advise(finding.rule, 1, " · ".join(finding.sequence))
+
+
+def gave_way(tests: int) -> str:
+    """That some tests were left out, why, and what to do about it."""
+    return (
+        f"{tests} test{'s' if tests > 1 else ''} of rules that had been tested already gave way for lack of time; "
+        "a longer --operator-effort leaves out fewer, certify none"
+    )

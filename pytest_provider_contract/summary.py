@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pytest_provider_contract.profile import Kind
-from pytest_provider_contract.results import Results
+from pytest_provider_contract.results import Results, gave_way
 from pytest_provider_contract.rules import ALTERNATIVES, CHAPTERS, RULES
 from pytest_provider_contract.settings import Settings
 
@@ -120,10 +120,7 @@ def _of_the_run(results: Results, settings: Settings) -> list[str]:
     if results.undecided:
         lines.append(f"{results.undecided} sequences told too little to be judged: no order of them was found in time")
     if results.left_out:
-        lines.append(
-            f"{results.left_out} tests gave way to rules that were not tested yet, as callbacks take long; "
-            "--operator-effort=certify leaves none out"
-        )
+        lines.append(gave_way(results.left_out))
     lines.append("left on the players' accounts: " + ("; ".join(results.left) or "nothing"))
     return lines
 

@@ -14,6 +14,7 @@ from pytest_provider_contract.checks import grouped
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.reporting.drawing import latency_charts, sequence_diagram, timeline
 from pytest_provider_contract.reporting.model import Report
+from pytest_provider_contract.results import gave_way
 from pytest_provider_contract.rules import CHAPTERS
 
 NAME = "report.html"
@@ -68,6 +69,7 @@ def render_html(report: Report) -> str:
         chapters=CHAPTERS.items(),
         charts=latency_charts(report.callbacks),
         untested=untested,
+        gave_way=gave_way(report.gave_way),
         # Our own file, not data.
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
     )
