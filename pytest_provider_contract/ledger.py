@@ -77,8 +77,8 @@ class BetRecord:
 class WinRecord:
     """What the wallet knows of one win's transactionId.
 
-    `early` if its bet was unseen then, `contested` if it was refused with other content too: which
-    of the two a wallet remembers is left to it.
+    `early` if its bet was unseen then, `refused` are the contents that it was refused with: which
+    of them a wallet remembers, if any, is left to it.
     """
 
     player_id: str
@@ -88,7 +88,7 @@ class WinRecord:
     credited: bool
     early: bool
     reported: int | None = None
-    contested: bool = False
+    refused: frozenset[tuple[object, ...]] = frozenset()
 
 
 class State:
@@ -346,11 +346,11 @@ class Ledger:
                 yield replace(others, advisory=frozenset({"IDEM-05"}))
             return
         yield from self._uncredited_win(state, win, bet, refused_before=known is not None)
-        if known is not None and (known.content != win.content or known.contested):
-            # A wallet that remembers what it refused may see a conflict.
-            contested = state.with_win(_id(win), replace(known, contested=True))
-            yield self._replay(contested, win, frozenset({Status.DUPLICATE}), "IDEM-04", known.reported)
-            others = self._replay(contested, win, ERRORS - {Status.DUPLICATE}, "IDEM-04", known.reported)
+        if known is not None and (remembered := known.refused - {win.content}):
+            # A wallet that remembers what it refused may see a conflict, but none with what it remembers.
+            state = state.with_win(_id(win), replace(known, refused=remembered))
+            yield self._replay(state, win, frozenset({Status.DUPLICATE}), "IDEM-04", known.reported)
+            others = self._replay(state, win, ERRORS - {Status.DUPLICATE}, "IDEM-04", known.reported)
             yield replace(others, advisory=frozenset({"IDEM-05"}))
 
     def _known_win(self, state: State, win: Callback) -> WinRecord | None:
@@ -391,7 +391,7 @@ class Ledger:
     def _refused(self, state: State, win: Callback, rule: str, *, early: bool = False) -> Branch:
         known = state.wins.get(_id(win))
         record = known or _win_record(win, state.balances[win.player_id], credited=False, early=early)
-        record = replace(record, contested=record.contested or record.content != win.content)
+        record = replace(record, refused=record.refused | {win.content})
         return self._replay(state.with_win(_id(win), record), win, ERRORS, rule, record.reported)
 
     def _rollback(self, state: State, rollback: Callback) -> Iterator[Branch]:

@@ -653,21 +653,49 @@ class TestRelation:
         assert declines == {Status.BET_LIMIT, Status.UNKNOWN}
         assert all(branch.rule is None for branch in branches if Status.SUCCESS not in branch.statuses)
 
-    def test_of_wins_refused_with_two_contents_a_wallet_may_remember_either(self) -> None:
+    @pytest.mark.parametrize(
+        ("answers", "honest"),
+        [
+            (("A paid", "B refused"), True),
+            (("A refused", "B paid"), True),
+            (("B paid", "A refused", "B replayed"), True),
+            (("A paid", "B paid"), False),
+            (("A refused", "B refused"), False),
+            (("B refused", "A paid", "A paid"), False),
+        ],
+    )
+    def test_of_wins_refused_with_two_contents_a_wallet_may_remember_either_and_pays_it_once(
+        self, answers: tuple[str, ...], honest: bool
+    ) -> None:
         ledger = Ledger({"alice": "EUR"})
         about = {"player_id": "alice", "session_id": "s", "timestamp": "t", "round_id": "r1", "currency": "EUR"}
         first = Callback(Kind.WIN, "q", **about, transaction_id="w", reference_id="bet-1", amount=7)
+        sent = {"A": first, "B": replace(first, amount=8)}
         placed = Callback(Kind.BET, "q", **about, transaction_id="bet-1", amount=40)
+        told = {"refused": Status.DUPLICATE, "paid": Status.SUCCESS, "replayed": Status.SUCCESS}
+        history = [(sent["A"], Status.UNKNOWN, 0), (sent["B"], Status.UNKNOWN, 0), (placed, Status.SUCCESS, -40)]
+        for name, what in map(str.split, answers):
+            history.append((sent[name], told[what], (sent[name].amount or 0) * (what == "paid")))
+        states, balance = {State({"alice": 100})}, 100
+        for callback, status, moved in history:
+            balance += moved
+            states = {
+                branch.state
+                for state in states
+                for branch in ledger.branches(state, callback)
+                if status in branch.statuses and (branch.balances is None or balance in branch.balances)
+            }
+        assert bool(states) is honest
 
-        def last(*sent: Callback) -> set[Status]:
-            state = State({"alice": 100})
-            for callback in sent[:-1]:
-                wanted = OK if callback.kind is Kind.BET else Status.UNKNOWN
-                state = next(b.state for b in ledger.branches(state, callback) if wanted in b.statuses)
-            return {status for branch in ledger.branches(state, sent[-1]) for status in branch.statuses}
-
-        assert last(first, placed, first) == {OK}
-        assert Status.DUPLICATE in last(first, replace(first, amount=8), placed, first)
+    def test_a_win_refused_with_one_content_is_paid_once_its_bet_is_there(self) -> None:
+        ledger = Ledger({"alice": "EUR"})
+        about = {"player_id": "alice", "session_id": "s", "timestamp": "t", "round_id": "r1", "currency": "EUR"}
+        early = Callback(Kind.WIN, "q", **about, transaction_id="w", reference_id="bet-1", amount=7)
+        placed = Callback(Kind.BET, "q", **about, transaction_id="bet-1", amount=40)
+        state = State({"alice": 100})
+        for callback, wanted in ((early, Status.UNKNOWN), (placed, Status.SUCCESS)):
+            state = next(b.state for b in ledger.branches(state, callback) if wanted in b.statuses)
+        assert {status for branch in ledger.branches(state, early) for status in branch.statuses} == {OK}
 
     @pytest.mark.parametrize("closer", [Kind.WIN, Kind.ROLLBACK])
     def test_a_closed_round_may_be_insisted_on_by_refusing_a_bet_and_in_no_other_way(self, closer: Kind) -> None:
