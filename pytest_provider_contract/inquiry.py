@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from pytest_provider_contract.checks import Violation
+from pytest_provider_contract.checks import Answer, Violation, read_answer
 from pytest_provider_contract.client import OperatorGoneError
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.diagnose import Recent, diagnose
 from pytest_provider_contract.finding import ContractViolation, Finding
 from pytest_provider_contract.pace import Pace
+from pytest_provider_contract.profile import Status
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.purse import LimitUnknownError, Purse
 from pytest_provider_contract.results import Results
@@ -119,8 +120,15 @@ class Inquiry:
     def always_declined(self, performance: Performance, position: int, tries: int) -> ContractViolation:
         """Record that a bet was declined in each of so many tries."""
         rule = performance.scenario.rule or ""
-        always = Violation(rule, "status SUCCESS", f"the bet is declined in {tries} of {tries} tries")
-        performance = replace(performance.up_to(position), violation=always)
+        performance = performance.up_to(position)
+        answer = read_answer(performance.exchanges[-1], self._settings.profile)
+        told = f" with {answer.status}" if isinstance(answer, Answer) else ""
+        always = Violation(
+            rule,
+            f"status {Status.SUCCESS}, or {Status.BET_LIMIT} for a limit of the operator's own",
+            f"the bet is declined{told} in {tries} of {tries} tries",
+        )
+        performance = replace(performance, violation=always)
         found = Finding.of(performance, self._settings.profile, causes=self._diagnosed(performance, steady=True))
         callbacks, seconds = self._moment()
         return self._recorded(

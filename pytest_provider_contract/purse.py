@@ -13,6 +13,8 @@ from pytest_provider_contract.strategies import NOMINAL_STAKE, Funds
 _COMFORTABLE = 10 * NOMINAL_STAKE
 _DRIFT = 1_000_000
 _CHUNKS = 20
+# Stakes tried in turn where bets are declined: limits of loss or turnover may leave room for small ones only.
+_SMALLER = 5
 
 
 class LimitUnknownError(Exception):
@@ -62,6 +64,12 @@ class Purse:
         """Bring back the money of players who have lost much of it: the next scenario should find some."""
         for index, left in performance.balances.items():
             if index in self._start_balances and left < self._start_balances[index] // 2:
+                self._restore(index)
+
+    def make_good(self, players: int) -> None:
+        """Bring back what the first players have lost: a limit of losses may be what declines their bets."""
+        for index in range(players):
+            if index in self._start_balances and self._surplus(index) < 0:
                 self._restore(index)
 
     def restore_drifted(self, players: int) -> None:
@@ -138,15 +146,21 @@ class Purse:
         """Minor units that a player has too many afterwards; None where the wallet does not tell."""
         start = self._start_balances[index]
         most = self._settings.max_stake or (self._funds.max_stake if self._funds and self._funds.limited else None)
+        declined, before = 0, None
         for number in range(_CHUNKS):
             if self._provider.balance(index).violation is not None:
                 return None
             surplus = self._provider.known[index] - start
             if surplus == 0:
                 return 0
+            declined += surplus == before
+            before = surplus
+            if declined > 2 * _SMALLER:
+                break
             # An ordinary stake on top of what is to go: a small one may be below the operator's least.
             money = max(self._provider.known[index], 1)
-            stake = min(max(surplus, 0) + NOMINAL_STAKE, money, most or money)
+            ordinary = max(surplus, 0) + NOMINAL_STAKE
+            stake = min(max(ordinary // 10 ** (declined % _SMALLER), 1), money, most or money)
             prize = max(stake - surplus, 0)
             if self._provider.known[index] == 0:
                 # No stake can be paid: a bet of 0, or a win before its bet, as the wallet likes.

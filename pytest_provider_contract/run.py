@@ -267,6 +267,10 @@ class ContractRun:
             ContractViolation: The same bet was declined every time.
         """
         plan, always_declined = performance.scenario, performance.declined
+        try:
+            self.purse.make_good(plan.players)
+        except OperatorGoneError as error:
+            raise self.gone(error) from None
         for in_between in _INSISTENCE:
             for _ in range(in_between):
                 self.expect(_ONE_MORE)

@@ -80,3 +80,19 @@ def test_many_bets_of_which_some_are_always_declined_put_their_rule_to_the_test(
     run.expect(scenario(bets, *steps, rule="AMOUNT-02", via="BET-01"))
     assert run.results.exercised["AMOUNT-02"]
     assert run.results.not_tested == {}
+
+
+def test_what_a_balance_is_told_as_is_no_reason_to_decline_a_bet(tmp_path: Path) -> None:
+    class Declines(Wallet):
+        def refusal(self, c: Callback, amount: int) -> Status | None:
+            return ERROR if amount > 5_000 else super().refusal(c, amount)
+
+    # Near 2**32 a balance might have wrapped around, near 10**8 be told in major units.
+    wallet = Declines(Habits(), {"alice": 10**8, "bob": 10**8})
+    plan = scenario(BetPlan(0, of_balance=True), bet(focus=True), balance(), rollback(), rule="BET-02")
+    with pytest.raises(ContractViolation) as told:
+        run_at(wallet, tmp_path).expect(plan)
+    finding = told.value.finding
+    assert finding.actual.startswith("the bet is declined with UNKNOWN_ERROR in 5 of 5 tries")
+    assert "BET_LIMIT_REACHED_ERROR for a limit of the operator's own" in finding.expected
+    assert not any("balance of a reply" in cause.text for cause in finding.causes)

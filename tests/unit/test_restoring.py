@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from honest_wallets import Habits, Wallet
 from memory_wire import run_at
 
-from pytest_provider_contract.scenario import BetPlan, bet, scenario, win
+from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.profile import Status
+from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,36 @@ def test_a_player_who_lost_everything_gets_it_back(tmp_path: Path, habits: Habit
     assert wallet.money == {"alice": 0, "bob": 80_000}
     assert run.purse.restore() == left
     assert (wallet.money["alice"] == 90_000) is (not left)
+
+
+@dataclass
+class LossLimit(Wallet):
+    """Takes no bet that could lose more than 5 000 in all."""
+
+    begun: int = 1_000_000
+
+    def refusal(self, c: Callback, amount: int) -> Status | None:
+        lost = self.begun - self.money[c.player_id]
+        return Status.BET_LIMIT if lost + amount > 5_000 else super().refusal(c, amount)
+
+
+@pytest.mark.parametrize("lost", [37, 800, 4_832, 4_999])
+def test_a_loss_near_the_operators_limit_is_made_good_with_small_stakes(lost: int, tmp_path: Path) -> None:
+    wallet = LossLimit(Habits(), {"alice": 1_000_000, "bob": 1_000_000})
+    run = run_at(wallet, tmp_path)
+    run.funds()
+    run.provider.play(scenario(BetPlan(lost, 0), bet(), win()))
+    assert run.purse.restore() == []
+    assert wallet.money["alice"] == 1_000_000
+
+
+def test_a_rule_is_tested_though_earlier_scenarios_have_lost_what_the_operator_lets_a_player_lose(
+    tmp_path: Path,
+) -> None:
+    wallet = LossLimit(Habits(), {"alice": 1_000_000, "bob": 1_000_000})
+    run = run_at(wallet, tmp_path)
+    run.funds()
+    run.provider.play(scenario(BetPlan(4_900, 0), bet(), win()))
+    run.expect(scenario(BetPlan(500), bet(), rollback(), balance(), rule="ROLLBACK-01"))
+    assert run.results.exercised["ROLLBACK-01"]
+    assert run.results.not_tested == {}
