@@ -109,7 +109,8 @@ def _curl(exchange: Exchange, endpoint: Endpoint) -> str:
         if name.lower() != b"accept-encoding"
     )
     url = shlex.quote(endpoint.url + exchange.path)
-    return f"printf %s {body} | base64 -d | curl -sS -i -X POST {headers} --data-binary @- {url}; echo"
+    trust = f"--cacert {shlex.quote(str(endpoint.ca))} " if endpoint.ca else ""
+    return f"printf %s {body} | base64 -d | curl -sS -i {trust}-X POST {headers} --data-binary @- {url}; echo"
 
 
 def _comment(text: str) -> str:

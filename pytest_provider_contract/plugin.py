@@ -29,6 +29,7 @@ _OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("url", "URL", "base URL of the four callbacks, or reference[:NAME] for the bundled operator"),
     ("profile", "NAME|FILE", "contract dialect: 155io (default), or a TOML file of your own"),
     ("key", "FILE|env:NAME", "PEM private key that signs; by default one is made in .provider-contract/"),
+    ("ca", "FILE", "PEM certificates to trust over https instead of this machine's, for a private authority"),
     ("max-stake", "N", "largest stake in minor units"),
     ("rate", "N", "at most N callbacks a second"),
     ("rules", "RULES", "only these chapters or rules, e.g. ROLLBACK,SIG-03"),

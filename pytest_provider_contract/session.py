@@ -168,6 +168,7 @@ class Session:
         endpoint = self.settings.endpoint
         node.workerinput[_WORKER_INPUT] = {
             "url": endpoint.url if endpoint else "",
+            "ca": str(endpoint.ca) if endpoint and endpoint.ca else None,
             "players": [(p.player_id, p.session_id, p.currency) for p in self.settings.players],
             "rewards": list(self.settings.rewards),
             "seed": self.settings.seed,
@@ -325,7 +326,7 @@ class Session:
 
         assert self.settings.endpoint is not None  # noqa: S101 - start() has set it
         with self._turn(), serving(ProviderApi(self.settings.profile, self.settings.key, terms)) as api:
-            api.use_wallet(self.settings.endpoint.url)
+            api.use_wallet(self.settings.endpoint.url, self.settings.endpoint.ca)
             try:
                 yield api
             finally:
@@ -670,7 +671,7 @@ def _told_by_controller(settings: Settings, worker_input: Mapping[str, Any]) -> 
     mine = players if settings.recheck else players[2 * (number % pairs) :][:2]
     return replace(
         settings,
-        endpoint=Endpoint.parse(told["url"]),
+        endpoint=Endpoint.parse(told["url"], Path(told["ca"]) if told["ca"] else None),
         players=mine,
         rewards=tuple(told["rewards"]),
         seed=told["seed"],

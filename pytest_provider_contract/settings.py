@@ -6,7 +6,7 @@ import math
 import os
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pytest_provider_contract.profile import Profile, ProfileError, load_profile
 from pytest_provider_contract.redaction import typed
 from pytest_provider_contract.rules import Need, select
 from pytest_provider_contract.signing import SigningKey, SigningKeyError, key_in, load_key
-from pytest_provider_contract.transport import Endpoint
+from pytest_provider_contract.transport import Endpoint, ca_file
 
 STATE_DIRECTORY = ".provider-contract"
 CERTIFICATE_DAYS = 180
@@ -158,7 +158,7 @@ def read_settings(config: pytest.Config) -> Settings:
     report = _report(config)
     return Settings(
         target=target,
-        endpoint=None if bundled else endpoint_of(target),
+        endpoint=_endpoint(config, target, bundled=bundled),
         profile=profile,
         key=key,
         key_source=source,
@@ -274,6 +274,33 @@ def endpoint_of(url: str) -> Endpoint:
     except ValueError as error:
         hint = "" if "://" in url else ", or reference for the bundled operator"
         raise pytest.UsageError(f"--operator-url={typed(url)}: {error}{hint}") from None
+
+
+def trusting(endpoint: Endpoint | None, where: str, directory: Path) -> Endpoint:
+    """The endpoint that trusts the certificates of a file.
+
+    Args:
+        endpoint: Where the callbacks go; None for the bundled operator.
+        where: The file, in PEM form.
+        directory: Where the run was started: files are found from there.
+
+    Raises:
+        pytest.UsageError: The file can't be used, or certificates are of no use to the endpoint.
+    """
+    if endpoint is None or endpoint.scheme != "https":
+        raise pytest.UsageError("--operator-ca says what https trusts: give a URL with https, or leave it out")
+    try:
+        return replace(endpoint, ca=ca_file(directory / where))
+    except ValueError as error:
+        raise pytest.UsageError(f"--operator-ca={where}: {error}") from None
+
+
+def _endpoint(config: pytest.Config, target: str, *, bundled: bool) -> Endpoint | None:
+    endpoint = None if bundled else endpoint_of(target)
+    is_secure = endpoint is not None and endpoint.scheme == "https"
+    # What an ini file says for the real wallet must not keep anybody from trying another.
+    ca = option(config, "operator_ca") if is_secure else config.getoption("operator_ca")
+    return trusting(endpoint, ca, Path(config.invocation_params.dir)) if ca else endpoint
 
 
 def _positive(config: pytest.Config, name: str, kind: type[Any]) -> Any:

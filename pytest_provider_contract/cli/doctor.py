@@ -52,6 +52,12 @@ class _Command(click.Command):
     help="PEM private key that signs; by default the one in .provider-contract/.",
 )
 @click.option(
+    "--ca",
+    "--operator-ca",
+    metavar="FILE",
+    help="PEM certificates to trust over https instead of this machine's.",
+)
+@click.option(
     "--profile", "--operator-profile", default="155io", show_default=True, metavar="NAME|FILE", help="Contract dialect."
 )
 @click.option(
@@ -77,6 +83,7 @@ def command(
     url: str,
     players: tuple[str, ...],
     key: str | None,
+    ca: str | None,
     profile: str,
     max_stake: int | None,
     rate: float | None,
@@ -100,7 +107,7 @@ def command(
         dialect = settings.profile_of(profile)
         signing = None if unsigned else settings.key_of(key, Path.cwd())[0]
         known = tuple(settings.player_of(text) for text in players)
-        with _wallet(url, signing, known) as (endpoint, known):
+        with _wallet(url, ca, signing, known) as (endpoint, known):
             checkup = examine(Target(endpoint, dialect, signing, known, rate, max_stake))
     except pytest.UsageError as error:
         raise _WrongUseError(str(error)) from None
@@ -115,13 +122,16 @@ def command(
 
 @contextmanager
 def _wallet(
-    url: str, key: SigningKey | None, players: tuple[Player, ...]
+    url: str, ca: str | None, key: SigningKey | None, players: tuple[Player, ...]
 ) -> Iterator[tuple[Endpoint, tuple[Player, ...]]]:
     from pytest_provider_contract.bundled import bundled_operator
-    from pytest_provider_contract.settings import endpoint_of
+    from pytest_provider_contract.settings import endpoint_of, trusting
 
-    if url.partition(":")[0] != "reference":
-        yield endpoint_of(url), players
+    endpoint = None if url.partition(":")[0] == "reference" else endpoint_of(url)
+    if ca:
+        endpoint = trusting(endpoint, ca, Path.cwd())
+    if endpoint:
+        yield endpoint, players
         return
     with bundled_operator(url, key, players) as found:
         yield found

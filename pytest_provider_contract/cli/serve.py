@@ -22,6 +22,7 @@ _LOOK_S = 0.2
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="Port, 0 for a free one.")
 @click.option("--operator-url", metavar="URL", help="Base URL of the wallet's callbacks; without it only demo play.")
+@click.option("--operator-ca", metavar="FILE", help="PEM certificates to trust over https instead of this machine's.")
 @click.option("--operator-key", metavar="FILE|env:NAME", help="Private key that signs; by default one is made.")
 @click.option("--operator-unsigned", is_flag=True, help="Send no signatures.")
 @click.option("--operator-profile", metavar="NAME|FILE", default="155io", show_default=True, help="Contract dialect.")
@@ -33,6 +34,7 @@ def command(
     host: str,
     port: int,
     operator_url: str | None,
+    operator_ca: str | None,
     operator_key: str | None,
     operator_unsigned: bool,
     operator_profile: str,
@@ -51,6 +53,7 @@ def command(
     from pytest_provider_contract.profile import load_profile
     from pytest_provider_contract.settings import STATE_DIRECTORY
     from pytest_provider_contract.signing import key_in, load_key
+    from pytest_provider_contract.transport import ca_file
 
     if operator_unsigned and operator_key:
         raise click.UsageError("--operator-unsigned sends no signatures: leave --operator-key out, or the other")
@@ -62,9 +65,11 @@ def command(
         option = "--allow"
         terms = Terms(operator_id=operator_id, games=tuple(map(_game, game)) or GAMES, allowed=allow)
         api = ProviderApi(profile, key, terms)
+        option = "--operator-ca"
+        ca = ca_file(Path(operator_ca)) if operator_ca else None
         option = "--operator-url"
         if operator_url:
-            api.use_wallet(operator_url)
+            api.use_wallet(operator_url, ca)
     except ValueError as error:
         raise click.UsageError(f"{option}: {error}") from None
     try:

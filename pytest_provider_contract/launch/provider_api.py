@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pytest_provider_contract.checks import shown
@@ -87,13 +88,17 @@ class ProviderApi:
         """The public key that the operator verifies callbacks with; empty where nothing is signed."""
         return self.key.public_pem if self.key else b""
 
-    def use_wallet(self, url: str) -> None:
+    def use_wallet(self, url: str, ca: Path | None = None) -> None:
         """Say where the operator's four callbacks are.
+
+        Args:
+            url: Their base URL.
+            ca: PEM file of the certificates that https trusts, or None for those that this machine does.
 
         Raises:
             ValueError: It is no base URL.
         """
-        self._wallet = Wallet(Endpoint.parse(url), self.profile, self.key)
+        self._wallet = Wallet(Endpoint.parse(url, ca), self.profile, self.key)
 
     def agree(self, **changes: object) -> None:
         """Change what was agreed, for instance ``allowed=("203.0.113.7",)``.

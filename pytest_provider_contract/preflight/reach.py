@@ -99,7 +99,9 @@ def _unconnected(endpoint: Endpoint, error: OSError) -> Item:
 
 def _shake_hands(endpoint: Endpoint, plain: socket.socket) -> Item:
     try:
-        with ssl.create_default_context().wrap_socket(plain, server_hostname=endpoint.host) as secured:
+        with ssl.create_default_context(cafile=endpoint.ca).wrap_socket(
+            plain, server_hostname=endpoint.host
+        ) as secured:
             ends = secured.getpeercert() or {}
             said = f"{secured.version()}, certificate valid until {ends.get('notAfter', 'an unknown time')}"
             return good("PREFLIGHT-03", said)
@@ -132,8 +134,8 @@ def _distrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> Item
         said = f"the certificate is of an authority that is not known here: {_issuer(certificate)}"
         cause = "it is self-signed or of a private authority, or the server does not send the intermediate certificates"
         mend = (
-            "send the whole chain of a public authority; for a private one, name its certificate "
-            "in the environment variable SSL_CERT_FILE"
+            "send the whole chain of a public authority; for a private one, give its certificate "
+            "with --operator-ca=FILE"
         )
         who = Who.EITHER
     else:

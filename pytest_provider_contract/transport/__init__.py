@@ -6,7 +6,7 @@ replies need to decide when which byte leaves. Nothing here knows about callback
 """
 
 from pytest_provider_contract.transport.connection import Connection
-from pytest_provider_contract.transport.endpoint import Endpoint
+from pytest_provider_contract.transport.endpoint import Endpoint, ca_file
 from pytest_provider_contract.transport.pool import Pool
 from pytest_provider_contract.transport.reply import BODY_LIMIT, Failure, Header, Reply
 from pytest_provider_contract.transport.request import Fault, Overlap, Request, Timed, overlap
@@ -23,5 +23,6 @@ __all__ = [
     "Reply",
     "Request",
     "Timed",
+    "ca_file",
     "overlap",
 ]

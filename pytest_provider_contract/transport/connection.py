@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import h11
 
@@ -200,15 +201,15 @@ def secure(
     """TLS on a new connection, offering protocols (ALPN); or the failure, with the connection closed."""
     try:
         plain.settimeout(remaining(deadline))
-        return _tls(protocols).wrap_socket(plain, server_hostname=endpoint.host)
+        return _tls(endpoint.ca, protocols).wrap_socket(plain, server_hostname=endpoint.host)
     except (OSError, ValueError) as error:
         plain.close()
         return Reply(None, failure=Failure.TLS, detail=str(error))
 
 
 @cache
-def _tls(protocols: tuple[str, ...]) -> ssl.SSLContext:
+def _tls(ca: Path | None, protocols: tuple[str, ...]) -> ssl.SSLContext:
     # Loading the system's authorities takes tens of milliseconds: once is enough.
-    context = ssl.create_default_context()
+    context = ssl.create_default_context(cafile=ca)
     context.set_alpn_protocols(protocols)
     return context

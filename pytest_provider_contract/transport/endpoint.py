@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an operator's callbacks are: scheme, host, port and the path before ``/bet``."""
+    """Where an operator's callbacks are: scheme, host, port and the path before ``/bet``.
+
+    With ``ca``, a PEM file of certificates, https trusts these and no others; without, those that
+    this machine trusts.
+    """
 
     scheme: str
     host: str
     port: int
     path: str
+    ca: Path | None = None
 
     @classmethod
-    def parse(cls, url: str) -> Endpoint:
+    def parse(cls, url: str, ca: Path | None = None) -> Endpoint:
         """Read a base URL.
 
         Raises:
@@ -38,7 +45,7 @@ class Endpoint:
         if port == 0:
             raise ValueError("a port is a number from 1 to 65535")
         port = port or (443 if parts.scheme == "https" else 80)
-        return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
+        return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), ca)
 
     @property
     def url(self) -> str:
@@ -55,3 +62,18 @@ class Endpoint:
     def is_loopback(self) -> bool:
         """Whether the host is this machine."""
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+
+def ca_file(path: Path) -> Path:
+    """A file for `Endpoint.ca`.
+
+    Raises:
+        ValueError: It can't be read, or holds no certificate in PEM form.
+    """
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise ValueError("give a file of certificates in PEM form") from None
+    except OSError as error:
+        raise ValueError(f"the file can't be read: {error.strerror}") from None
+    return path

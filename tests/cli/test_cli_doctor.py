@@ -81,6 +81,8 @@ def test_as_json(doctor) -> None:
         (["reference", "--max-stake=x"], "--max-stake"),
         (["reference", "--player=:x"], "give ID"),
         (["reference", "--key=gone.pem"], "gone.pem"),
+        (["https://127.0.0.1:9", "--ca=gone.pem"], "--operator-ca=gone.pem: the file can't be read"),
+        (["reference", "--ca=gone.pem"], "give a URL with https"),
         (["reference", "--unsigned", "--key=k"], "leave --key out"),
         (["reference", "--profile=gone"], "gone"),
     ],

@@ -151,6 +151,7 @@ def test_stuck_rounds_are_listed_and_pushed(serve: Callable[..., Serving], tmp_p
     [
         (["serve", "--allow", "nowhere"], "--allow: 'nowhere' does not appear to be"),
         (["serve", "--operator-url", "ftp://x"], "--operator-url: give an absolute URL"),
+        (["serve", "--operator-ca", "no-file"], "--operator-ca: the file can't be read: No such file"),
         (["serve", "--operator-key", "no-file"], "--operator-key: the key file no-file can't be read"),
         (["serve", "--operator-profile", "none"], "--operator-profile: profile 'none' can't be read"),
         (["serve", "--game", "x"], "--game=x: give the game's id and name"),

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 Refused = Callable[..., str]
 
 REAL = "--operator-url=http://127.0.0.1:9/wallet"
+SECURE = "--operator-url=https://127.0.0.1:9/wallet"
 PLAYER = "--operator-player=p1:s1:EUR"
 BUNDLED = "--operator-url=reference"
 
@@ -39,6 +40,13 @@ BUNDLED = "--operator-url=reference"
         pytest.param([BUNDLED, "--operator-effort=much"], ["much", "quick, standard, certify"], id="effort"),
         pytest.param([BUNDLED, "--operator-replay=gone.json"], ["gone.json", "no such file"], id="no-replay"),
         pytest.param([BUNDLED, "--operator-key=gone.pem"], ["gone.pem", "can't be read"], id="no-key"),
+        pytest.param([SECURE, PLAYER, "--operator-ca=gone.pem"], ["gone.pem", "No such file"], id="no-ca"),
+        pytest.param([SECURE, PLAYER, "-o", "operator_ca=gone.pem"], ["--operator-ca=gone.pem"], id="no-ca-of-ini"),
+        pytest.param([SECURE, PLAYER, "--operator-ca=/dev/null"], ["--operator-ca=/dev/null", "PEM"], id="empty-ca"),
+        pytest.param([SECURE, PLAYER, "--operator-ca=/"], ["--operator-ca=/", "can't be read"], id="ca-is-a-folder"),
+        pytest.param([REAL, PLAYER, "--operator-ca=/dev/null"], ["--operator-ca", "https"], id="ca-without-tls"),
+        pytest.param([BUNDLED, "--operator-ca=/dev/null"], ["--operator-ca", "https"], id="ca-of-the-bundled"),
+        pytest.param(["--operator-ca=x.pem"], ["--operator-ca needs --operator-url"], id="ca-alone"),
         pytest.param([BUNDLED, f"--operator-replay={'x' * 5000}"], ["no such file"], id="replay-too-long"),
         pytest.param([BUNDLED, "--operator-report=/dev/null/x"], ["--operator-report=/dev/null/x"], id="no-directory"),
         pytest.param([BUNDLED, f"--operator-report={'x' * 5000}"], ["give a directory"], id="directory-too-long"),

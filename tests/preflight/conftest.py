@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from looking import ALICE, BOB, PROFILE, Look
 
@@ -21,9 +23,11 @@ def key() -> SigningKey:
 def look(key: SigningKey) -> Look:
     """Looks at a base URL or a port of this machine."""
 
-    def run(where: str | int, *players: Player, signing: SigningKey | None = key, **more: object) -> Checkup:
+    def run(
+        where: str | int, *players: Player, signing: SigningKey | None = key, ca: Path | None = None, **more: object
+    ) -> Checkup:
         url = f"http://127.0.0.1:{where}" if isinstance(where, int) else where
         options = {"profile": PROFILE, "players": players or (ALICE, BOB), **more}
-        return examine(Target(endpoint=Endpoint.parse(url), key=signing, **options))
+        return examine(Target(endpoint=Endpoint.parse(url, ca), key=signing, **options))
 
     return run

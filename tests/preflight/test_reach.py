@@ -77,6 +77,16 @@ def test_tls_that_works(authority: trustme.CA) -> None:
     ]
 
 
+def test_tls_of_an_authority_that_is_named(authority: trustme.CA, tmp_path: Path) -> None:
+    ca = tmp_path / "authority.pem"
+    with serving(Wallet(None), context(authority.issue_cert("localhost"))) as port:
+        unknown = stopped(port)
+        authority.cert_pem.write_to_path(str(ca))
+        known = reach(Endpoint.parse(f"https://localhost:{port}", ca)).items[-1]
+    assert "--operator-ca=FILE" in unknown.mend
+    assert (known.rule, known.outcome) == ("PREFLIGHT-03", Outcome.GOOD)
+
+
 Issue = Callable[[trustme.CA], trustme.LeafCert]
 
 
