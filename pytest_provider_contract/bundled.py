@@ -48,4 +48,4 @@ def bundled_operator(
             )
         except ValueError as error:
             raise pytest.UsageError(f"--operator-url={target}: {error}") from None
-        yield Endpoint.parse(operator.url), players
+        yield Endpoint.parse(operator.url, operator.certificate), players

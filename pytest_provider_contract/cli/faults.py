@@ -23,7 +23,7 @@ def command(rule: str | None) -> None:
     """List the bundled operator's variants.
 
     With RULE (ROLLBACK or ROLLBACK-03) only the faults that break it. Each variant runs with
-    pytest --operator-url=reference:NAME.
+    pytest --operator-url=reference:NAME; NAME may be several of different parts, joined by +.
     """
     from pytest_provider_contract.reference.variants import variants
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         parser.error(str(problem))
     _stop_with_parent(stop)
-    print(f"listening on {_url(listener)}", flush=True)
+    print(f"listening on {server.scheme}://{_address(listener)}", flush=True)
     server.run()
 
 
@@ -72,7 +72,17 @@ def _parser() -> argparse.ArgumentParser:
         help="a player, the balance in minor units; one that the database knows keeps its balance (repeatable)",
     )
     parser.add_argument("--reward", action="append", default=[], metavar="UUID", help="a granted reward (repeatable)")
-    parser.add_argument("--variant", metavar="NAME", help="a fault, or another way to keep the contract")
+    parser.add_argument(
+        "--variant",
+        metavar="NAME",
+        help="a fault, or another way to keep the contract; several, of different parts, joined by +",
+    )
+    parser.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="FILE",
+        help="key and certificate of a variant that speaks TLS, in PEM form; made if missing",
+    )
     parser.add_argument("--list", action="store_true", help="list the variants and exit")
     return parser
 
@@ -91,13 +101,13 @@ def _build(options: argparse.Namespace, database: Path, listener: socket.socket)
         store.open_account(account)
     verifier = None if options.unsigned else parts.verifier.load(options.public_key)
     wallet = parts.wallet(store, frozenset(options.reward))
-    return parts.server(parts.gateway(wallet, verifier, parts.reader()), listener)
+    return parts.server(parts.gateway(wallet, verifier, parts.reader()), listener, options.certificate)
 
 
-def _parts(name: str | None) -> Parts:
-    from pytest_provider_contract.reference.variants import Parts, variant  # noqa: PLC0415
+def _parts(names: str | None) -> Parts:
+    from pytest_provider_contract.reference import variants  # noqa: PLC0415
 
-    return Parts() if name is None else variant(name).parts()
+    return variants.Parts() if names is None else variants.parts(names)
 
 
 def _list() -> None:
@@ -114,9 +124,9 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _url(listener: socket.socket) -> str:
+def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _stop_with_parent(stop: Callable[[], NoReturn]) -> None:

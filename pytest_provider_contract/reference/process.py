@@ -31,11 +31,17 @@ class RunningOperator:
         process: The process that serves now.
     """
 
-    def __init__(self, options: Sequence[str], database: Path, log: Path) -> None:
-        self._options = options
-        self._log = log
+    def __init__(self, options: Sequence[str], database: Path, folder: Path) -> None:
+        self._certificate = folder / "certificate.pem"
+        self._options = [*options, f"--certificate={self._certificate}"]
+        self._log = folder / "stderr.txt"
         self.database = database
         self.process, self.url = self._start(port=0)
+
+    @property
+    def certificate(self) -> Path | None:
+        """What its clients are to trust, a PEM file; None where it does not speak TLS."""
+        return self._certificate if self.url.startswith("https:") else None
 
     def kill(self) -> None:
         """Ends the process like a power cut: no clean-up, no last word."""
@@ -101,7 +107,8 @@ def running(
     """Runs the bundled operator on a free loopback port.
 
     Args:
-        variant: A fault or another way to keep the contract, or None for the operator as it is.
+        variant: A fault or another way to keep the contract, several joined by ``+``, or None for the
+            operator as it is.
         public_key: The provider's public key, or None to check no signatures.
         players: Who plays; a player whom the database knows keeps the balance.
         rewards: The granted rewards.
@@ -116,7 +123,7 @@ def running(
     if variant is not None:
         options.append(f"--variant={variant}")
     with tempfile.TemporaryDirectory(prefix="operator-", ignore_cleanup_errors=True) as folder:
-        operator = RunningOperator(options, database or Path(folder) / "wallet.sqlite", Path(folder) / "stderr.txt")
+        operator = RunningOperator(options, database or Path(folder) / "wallet.sqlite", Path(folder))
         try:
             yield operator
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from pathlib import Path
 from typing import ClassVar
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
@@ -68,14 +69,17 @@ class Server:
     Attributes:
         channel_class: What serves one connection.
         gateway_class: The kind of gateway that the server needs.
+        scheme: What its URL begins with.
     """
 
     channel_class: ClassVar[type[Channel]] = Channel
     gateway_class: ClassVar[type[Gateway]] = Gateway
+    scheme: ClassVar[str] = "http"
 
-    def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
+    def __init__(self, gateway: Gateway, listener: socket.socket, certificate: Path | None = None) -> None:
         self._gateway = gateway
         self._listener = listener
+        self._certificate = certificate
 
     def run(self) -> None:
         """Serves for ever."""

@@ -11,8 +11,8 @@ import difflib
 import inspect
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
 
 from pytest_provider_contract.reference.gateway import Gateway
 from pytest_provider_contract.reference.messages import Reader
@@ -36,6 +36,9 @@ class Parts:
     verifier: type[Verifier] = Verifier
     gateway: type[Gateway] = Gateway
     server: type[Server] = Server
+
+
+_BASES: dict[str, Any] = {part.name: part.default for part in fields(Parts)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,14 @@ class Variant:
 
     def parts(self) -> Parts:
         """What the operator is built of."""
-        part = _forgetful(self.part)
-        if issubclass(part, Wallet):
-            return Parts(wallet=part)
-        if issubclass(part, Reader):
-            return Parts(reader=part)
-        if issubclass(part, Verifier):
-            return Parts(verifier=part)
-        if issubclass(part, Gateway):
-            return Parts(gateway=part)
-        return Parts(gateway=_forgetful(part.gateway_class), server=part)
+        return Parts(**self.changes())
+
+    def changes(self) -> dict[str, Any]:
+        """The classes that take the place of others, by their field of `Parts`."""
+        taken: list[type[Part]] = [self.part]
+        if issubclass(self.part, Server) and self.part.gateway_class is not Gateway:
+            taken.append(self.part.gateway_class)
+        return {name: _forgetful(part) for part in taken for name, base in _BASES.items() if issubclass(part, base)}
 
 
 def _forgetful(part: type[_C]) -> type[_C]:
@@ -130,3 +131,21 @@ def variant(name: str) -> Variant:
         f"The bundled operator has no variant {name!r}.{hint}"
         " 'python -m pytest_provider_contract.reference --list' lists them all."
     )
+
+
+def parts(names: str) -> Parts:
+    """What an operator is built of that is one variant, or several at once.
+
+    Args:
+        names: One name, or several joined by ``+``.
+
+    Raises:
+        ValueError: There is no such variant, or two of them change the same part.
+    """
+    changes: dict[str, Any] = {}
+    for name in names.split("+"):
+        more = variant(name).changes()
+        if twice := changes.keys() & more.keys():
+            raise ValueError(f"The variants {names} can't be joined: two of them change the {min(twice)}.")
+        changes |= more
+    return Parts(**changes)

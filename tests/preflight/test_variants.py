@@ -41,7 +41,7 @@ def public_key(key: SigningKey, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", [None, *CONFORMING])
 def test_a_conforming_operator_is_all_well(look: Look, public_key: Path, name: str | None) -> None:
     with running(variant=name, public_key=public_key, players=ACCOUNTS, rewards=[]) as operator:
-        checkup = look(operator.url, *PLAYERS)
+        checkup = look(operator.url, *PLAYERS, ca=operator.certificate)
     assert checkup.stop is None
     assert [item.said for item in checkup.notices] == []
     assert checkup.callbacks <= 12

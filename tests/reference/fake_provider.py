@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import ssl
 import threading
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -29,8 +31,9 @@ def new_id() -> str:
 class Provider:
     """Sends callbacks over one connection for each thread."""
 
-    def __init__(self, url: str, key: rsa.RSAPrivateKey) -> None:
-        self.address = url.removeprefix("http://")
+    def __init__(self, url: str, key: rsa.RSAPrivateKey, certificate: Path | None = None) -> None:
+        self.address = url.rpartition("/")[2]
+        self._tls = ssl.create_default_context(cafile=certificate) if certificate else None
         self.key = key
         self._local = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
@@ -45,7 +48,7 @@ class Provider:
     def post(self, name: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = http.client.HTTPConnection(self.address, timeout=20)
+            connection = self._local.connection = self._new_connection()
             self._connections.append(connection)
         reused = connection.sock is not None
         try:
@@ -61,6 +64,11 @@ class Provider:
         except (OSError, http.client.HTTPException):
             connection.close()
             raise
+
+    def _new_connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self.address, timeout=20)
+        return http.client.HTTPSConnection(self.address, timeout=20, context=self._tls)
 
     def send(self, name: str, body: bytes) -> Reply:
         """Sends signed bytes and expects what every callback gets: 200 and a JSON object with a status."""

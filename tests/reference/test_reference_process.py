@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -46,6 +47,26 @@ def test_kill_and_restart(key: rsa.RSAPrivateKey, public_key: Path) -> None:
             assert provider.balance() == 99_000
         folder = operator.database.parent
     assert not folder.exists()
+
+
+def test_a_certificate_outlives_a_restart(key: rsa.RSAPrivateKey, public_key: Path) -> None:
+    with running(variant="http-2", public_key=public_key, players=[ALICE]) as operator:
+        for _ in range(2):
+            with closing(Provider(operator.url, key, operator.certificate)) as provider:
+                assert provider.balance() == 100_000
+            operator.restart()
+        assert operator.certificate
+        assert stat.S_IMODE(operator.certificate.stat().st_mode) == 0o600
+
+
+def test_software_that_is_not_installed(public_key: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['hypercorn'] = None", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with (
+        pytest.raises(ValueError, match="needs hypercorn: pip install hypercorn"),
+        running(variant="http-2", public_key=public_key, players=[ALICE]),
+    ):
+        pass
 
 
 def test_unsigned(key: rsa.RSAPrivateKey) -> None:
@@ -125,6 +146,8 @@ def test_runs_in_the_background() -> None:
         (["--unsigned", "--player=a:s:EUR:-1"], "is not a balance"),
         (["--unsigned", "--database=/nonexistent/x"], "unable to open database file"),
         (["--public-key=/nonexistent/x"], "No such file"),
+        (["--unsigned", "--variant=http-2"], "give --certificate FILE"),
+        (["--unsigned", "--variant=http-2", "--certificate=/nonexistent/x"], "No such file"),
     ],
 )
 def test_wrong_use(arguments: list[str], complaint: str) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from transcript import Clock, Differs, Script, build
 from pytest_provider_contract.reference.gateway import Gateway
 from pytest_provider_contract.reference.process import RunningOperator, running
 from pytest_provider_contract.reference.server import Server
-from pytest_provider_contract.reference.variants import Parts, variant, variants
+from pytest_provider_contract.reference.variants import Parts, parts, variant, variants
 from pytest_provider_contract.rules import RULES
 
 FAULTS = {name: each for name, each in variants().items() if each.kind == "fault"}
@@ -98,6 +99,17 @@ def test_list() -> None:
 def test_a_name_that_is_nearly_right() -> None:
     with pytest.raises(ValueError, match=r"Did you mean 'no-tombstone'\?"):
         variant("no-tombstones")
+
+
+def test_variants_of_different_parts_can_be_joined() -> None:
+    joined = parts("http-2+refund-half")
+    assert issubclass(joined.server, variant("http-2").part)
+    assert issubclass(joined.wallet, variant("refund-half").part)
+    assert joined == replace(Parts(), server=joined.server, wallet=joined.wallet)
+    with pytest.raises(ValueError, match="two of them change the gateway"):
+        parts("compressed-chunks+gzip-when-asked")
+    with pytest.raises(ValueError, match="no variant 'nonsense'"):
+        parts("http-2+nonsense")
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS.keys() - OVERLAPPING - AFTER_RESTART - NOT_IN_THE_SCRIPT - set(SERVERS)))
@@ -197,8 +209,8 @@ def test_conforming_keeps_the_books(name: str, key: rsa.RSAPrivateKey, public_ke
     """A bet, a win, a rollback and their repetitions come to the same everywhere."""
     with ExitStack() as stack:
         if name in SERVERS:
-            operator = running(variant=name, public_key=public_key, players=[ALICE], rewards=[])
-            provider = stack.enter_context(closing(Provider(stack.enter_context(operator).url, key)))
+            operator = stack.enter_context(running(variant=name, public_key=public_key, players=[ALICE]))
+            provider = stack.enter_context(closing(Provider(operator.url, key, operator.certificate)))
         else:
             provider = WithoutServer(build(CONFORMING[name].parts(), public_key, tmp_path / "wallet.sqlite"), key)
         now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())

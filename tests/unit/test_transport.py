@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import gzip
-import ipaddress
 import itertools
 import socket
 import ssl
@@ -17,13 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from raw_servers import OK, Behaviour, answers, answers_in_two_writes, endless, read_request, reset, serving, silent
 
+from pytest_provider_contract.reference.certificate import have_certificate
 from pytest_provider_contract.transport import BODY_LIMIT, Connection, Endpoint, Failure, Reply
+from pytest_provider_contract.transport.connection import _tls
 
 DEADLINE = 0.4
 # These servers never end a reply: that one ends at all shows the deadline, however busy the machine is.
@@ -31,9 +27,11 @@ PATIENCE = 10
 
 
 @contextlib.contextmanager
-def connected(behave: Behaviour, scheme: str = "http", context: ssl.SSLContext | None = None) -> Iterator[Connection]:
+def connected(
+    behave: Behaviour, scheme: str = "http", context: ssl.SSLContext | None = None, ca: Path | None = None
+) -> Iterator[Connection]:
     with serving(behave, context) as port:
-        connection = Connection(Endpoint.parse(f"{scheme}://127.0.0.1:{port}/api"))
+        connection = Connection(Endpoint.parse(f"{scheme}://127.0.0.1:{port}/api", ca))
         try:
             yield connection
         finally:
@@ -355,25 +353,8 @@ class TestIdle:
 
 @pytest.fixture(scope="module")
 def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
     file = tmp_path_factory.mktemp("tls") / "both.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    have_certificate(file, "127.0.0.1")
     return file
 
 
@@ -389,11 +370,13 @@ class TestTls:
         assert reply.failure is Failure.TLS
         assert "CERTIFICATE_VERIFY_FAILED" in reply.detail
 
-    def test_a_certificate_that_is_trusted_is_used_and_the_connection_kept(
-        self, self_signed: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        trusting = ssl.create_default_context(cafile=str(self_signed))
-        monkeypatch.setattr("pytest_provider_contract.transport.connection._tls", lambda _protocols: trusting)
+    def test_certificates_that_are_named_are_trusted_and_no_others(self, self_signed: Path, tmp_path: Path) -> None:
+        have_certificate(tmp_path / "other.pem", "127.0.0.1")
+        with connected(answers(OK), "https", self.context(self_signed), tmp_path / "other.pem") as connection:
+            assert ask(connection, 2.0).failure is Failure.TLS
+        assert _tls(tmp_path / "other.pem", ()).cert_store_stats()["x509"] == 1
+
+    def test_a_certificate_that_is_trusted_is_used_and_the_connection_kept(self, self_signed: Path) -> None:
         numbers: list[int] = []
 
         def behave(sock: socket.socket, number: int) -> None:
@@ -401,7 +384,7 @@ class TestTls:
                 numbers.append(number)
                 sock.sendall(OK)
 
-        with connected(behave, "https", self.context(self_signed)) as connection:
+        with connected(behave, "https", self.context(self_signed), self_signed) as connection:
             assert [ask(connection, 2.0).body for _ in range(3)] == [b"{}"] * 3
         assert len(numbers) == 3
 

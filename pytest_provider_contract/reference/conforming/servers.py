@@ -1,22 +1,21 @@
-"""Other server software, and other ways to handle connections.
-
-HTTP/2 is not among them: it takes TLS with a certificate that the machine knows and a server that
-only the tests install, so ``tests/plugin/test_plugin_http2.py`` serves the wallet over it.
-"""
+"""Other server software, and other ways to handle connections."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from waitress.task import WSGITask  # type: ignore[import-untyped]
 
+from pytest_provider_contract.reference.certificate import have_certificate
 from pytest_provider_contract.reference.conforming.replies import GzipWhenAsked
-from pytest_provider_contract.reference.gateway import Response
+from pytest_provider_contract.reference.gateway import Gateway, Response
 from pytest_provider_contract.reference.server import Channel, Server
 from pytest_provider_contract.reference.variants import conforming
 
@@ -197,19 +196,26 @@ class Http10(AsyncioServer):
 class AsgiServer(Server):
     """The server is uvicorn, as behind FastAPI; it must be installed."""
 
+    software: ClassVar[str] = "uvicorn"
+
+    def __init__(self, gateway: Gateway, listener: socket.socket, certificate: Path | None = None) -> None:
+        super().__init__(gateway, listener, certificate)
+        if importlib.util.find_spec(self.software) is None:
+            raise ValueError(f"this variant needs {self.software}: pip install {self.software}")
+        self._threads = ThreadPoolExecutor(16)
+
     def run(self) -> None:
         """Serves for ever."""
-        try:
-            import uvicorn  # noqa: PLC0415 - an extra for those who ask for this variant
-        except ImportError:
-            raise SystemExit("reference:asgi-server needs uvicorn: pip install uvicorn") from None
-        self._threads = ThreadPoolExecutor(16)
+        import uvicorn  # noqa: PLC0415 - an extra for those who ask for this variant
+
         # Asyncio does so itself only for sockets that it has made.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(self._application, interface="asgi3", log_level="error", lifespan="off")
         uvicorn.Server(config).run(sockets=[self._listener])
 
     async def _application(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return  # there is nothing to prepare before the first request
         body, more = b"", True
         while more:
             event = await receive()
@@ -223,3 +229,29 @@ class AsgiServer(Server):
         told = [(name.lower().encode(), value.encode()) for name, value in response.headers]
         await send({"type": "http.response.start", "status": response.status, "headers": told})
         await send({"type": "http.response.body", "body": response.body})
+
+
+@conforming("http-2")
+class Http2(AsgiServer):
+    """The server is hypercorn, which speaks HTTP/2 over TLS; it must be installed."""
+
+    software: ClassVar[str] = "hypercorn"
+    scheme: ClassVar[str] = "https"
+
+    def __init__(self, gateway: Gateway, listener: socket.socket, certificate: Path | None = None) -> None:
+        super().__init__(gateway, listener, certificate)
+        if certificate is None:
+            raise ValueError("give --certificate FILE: this variant speaks TLS, and clients must know whom to trust")
+        have_certificate(certificate, listener.getsockname()[0])
+
+    def run(self) -> None:
+        """Serves for ever."""
+        from hypercorn.asyncio import serve  # noqa: PLC0415 - an extra for those who ask for this variant
+        from hypercorn.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.bind = [f"fd://{self._listener.detach()}"]
+        config.certfile = config.keyfile = str(self._certificate)
+        config.errorlog = None
+        # Without a trigger of ours it would take over the signals.
+        asyncio.run(serve(self._application, config, shutdown_trigger=asyncio.Event().wait, mode="asgi"))
