@@ -131,7 +131,7 @@ class _Inquiry:
 
     def causes(self) -> tuple[Cause, ...]:
         left = self._left(self.fitting, self.others)
-        if len(_causes(left)) > 1 and self.probe is not None:
+        if left and self.probe is not None:
             left = self._probed(left)
         left = self._corroborated(left)
         if left or self.steady:
@@ -139,7 +139,7 @@ class _Inquiry:
         # The same flaws, if they need not show every time.
         unsteady = (flaw for flaw in self.pool if not flaw.steady)
         now_and_then = [flaw for flaw in unsteady if explains(flaw, self.record, occasional=True)]
-        left = self._corroborated(self._left(now_and_then, self.others, occasional=True))
+        left = self._corroborated(self._left(now_and_then, [*self.others, *self.seen[1:]], occasional=True))
         return tuple(replace(cause, occasional=True) for cause in _causes(self._plainest_first(left)))
 
     def _plainest_first(self, left: list[Flaw]) -> list[Flaw]:
@@ -163,14 +163,23 @@ class _Inquiry:
             if not flaws_left:
                 break
             explaining = [f for f in flaws_left if explains(f.again(record), record, occasional=occasional)]
-            if explaining or record.breach()[0] is None:
+            # Another broken rule may be the work of some other fault, the same one is not.
+            same = record.rule is not None and record.rule == self.record.rule
+            if explaining or record.breach()[0] is None or same:
                 flaws_left = explaining
         return flaws_left
 
     def _probed(self, left: list[Flaw]) -> list[Flaw]:
+        """Those that further scenarios leave. One that is alone is put to the test as well.
+
+        What is left of a sequence when it was shortened, with amounts of 1, is little evidence: it
+        may look like another flaw that is in the catalogue, where the right one is not.
+        """
         assert self.probe is not None  # noqa: S101 - causes() has looked
         for scenario in _probes(self.record):
             if scenario in probes.PATIENT and not any(flaw.timed for flaw in left):
+                continue
+            if len(_causes(left)) == 1 and scenario not in probes.MONEY:
                 continue
             performance = self.probe(scenario)
             record = (
@@ -178,9 +187,11 @@ class _Inquiry:
             )
             if record is None:
                 continue
+            before = self.seen[-1]
+            record = replace(record, earlier=before.earlier | before.succeeded)
             self.seen.append(record)
             left = self._left(left, [record])
-            if len(_causes(left)) <= 1:
+            if not left:
                 break
         return left
 

@@ -77,7 +77,7 @@ NUMBERS = (
 
 
 def distortions(pairs: Iterable[tuple[int, int]]) -> Iterator[Distortion]:
-    """Plain ways to make a wrong amount of the right one: factors, fees and fixed amounts.
+    """Plain ways to make a wrong amount of the right one: factors, fees, limits and fixed amounts.
 
     Args:
         pairs: Minor units that should have moved, and those that did.
@@ -89,7 +89,13 @@ def distortions(pairs: Iterable[tuple[int, int]]) -> Iterator[Distortion]:
         for distortion in (HALVED, DOUBLED):
             if distortion.apply(abs(right)) == abs(seen):
                 found.setdefault(distortion.words, distortion)
-        for made in (_fixed(abs(seen)), _with_fee(abs(seen) - abs(right)), _scaled(right, seen)):
+        made_of = (
+            _fixed(abs(seen)),
+            _capped(abs(right), abs(seen)),
+            _with_fee(abs(seen) - abs(right)),
+            _scaled(right, seen),
+        )
+        for made in made_of:
             if made is not None:
                 found.setdefault(made.words, made)
     yield from found.values()
@@ -97,6 +103,10 @@ def distortions(pairs: Iterable[tuple[int, int]]) -> Iterator[Distortion]:
 
 def _fixed(amount: int) -> Distortion:
     return Distortion(f"always {amount}", lambda _: amount)
+
+
+def _capped(right: int, seen: int) -> Distortion | None:
+    return Distortion(f"{seen} at most", lambda amount: min(amount, seen)) if 0 < seen < right else None
 
 
 def _with_fee(fee: int) -> Distortion:

@@ -60,6 +60,8 @@ MONEY: tuple[Scenario, ...] = (
         rollback(1, 1),
     ),
     scenario(_PLANS, bet(0), rollback(0, closed=False), bet(1), bet(2), win(1, closed=False), win(2)),
+    # The first win closes the round, and the others overtake it.
+    scenario(_PLANS, bet(0), bet(1), bet(2), win(1), win(0), rollback(2)),
     scenario((BetPlan(700, 450), BetPlan(33)), bet(0), win(0), rollback(0), rollback(0, 1), bet(1), rollback(1)),
 )
 

@@ -31,6 +31,7 @@ class Record:
         strict: SHOULD rules that count as broken if they are not followed.
         together: Indexes of exchanges that were sent at the same time as the one before.
         earlier: Callbacks that succeeded before: player, kind, amount.
+        rule: The rule that was found broken; None for none.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -41,6 +42,7 @@ class Record:
     strict: frozenset[str] = field(default_factory=frozenset)
     together: frozenset[int] = field(default_factory=frozenset)
     earlier: frozenset[tuple[str, Kind, int]] = field(default_factory=frozenset)
+    rule: str | None = None
 
     @classmethod
     def of(
@@ -60,7 +62,8 @@ class Record:
         together = frozenset(i for i, (_, n) in enumerate(numbered) if i and n < len(planned) and planned[n].together)
         readable = takewhile(lambda e: not isinstance(_told(e, profile), Violation), performance.aftermath)
         told = (*played, *readable)
-        return cls(told, performance.opening, performance.ledger, profile, insist, strict, together)
+        rule = None if performance.violation is None else performance.violation.rule
+        return cls(told, performance.opening, performance.ledger, profile, insist, strict, together, rule=rule)
 
     @property
     def groups(self) -> list[list[Exchange]]:

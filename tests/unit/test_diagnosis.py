@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from honest_wallets import HABITS, Habits, InMemoryClient, Wallet, provider_of
+from honest_wallets import ERROR, HABITS, Habits, InMemoryClient, Wallet, provider_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference_in_process import PROFILE, provider_of_reference
@@ -79,9 +79,14 @@ MORE = (
     scenario(BetPlan(75, 10), bet(), win(), win(conflict="round"), balance()),
     scenario(BetPlan(75, 10), bet(), win(), win(conflict="game"), balance()),
     scenario(BetPlan(75, 10), bet(), bet(conflict="round"), win(), balance()),
+    scenario(BetPlan(75, 10), bet(), bet(conflict="game"), win(), balance()),
+    scenario(BetPlan(75), bet(), bet(conflict="amount"), rollback(), balance()),
     scenario([BetPlan(75), BetPlan(57, player=1)], bet(0), bet(1), rollback(0, closed=False), rollback(1), balance(1)),
     scenario([BetPlan(75, 9), BetPlan(57, 8)], bet(0), win(0, closed=False), bet(1), win(1)),
     scenario([BetPlan(37, of_balance=True), BetPlan(57, 8)], bet(0), bet(1), win(1)),
+    scenario(BetPlan(75), bet(), win(), win(), bet()),
+    scenario([BetPlan(100), BetPlan(50, of_balance=True)], bet(0), bet(1), rollback(0)),
+    scenario([BetPlan(75, 9), BetPlan(57, 9)], bet(0), bet(1), rollback(0), win(1)),
     scenario(BetPlan(75, 8), bet(), win(wait_ms=2_300), balance()),
     scenario(BetPlan(75), bet(), rollback(wait_ms=2_300), balance()),
 )
@@ -274,6 +279,39 @@ def test_nothing_fits_is_said() -> None:
     performance = provider.play(plan)
     assert performance.violation is not None
     assert likely(diagnose(performance, PROFILE)) == UNEXPLAINED
+
+
+class ForgetsSmallBets(Wallet):
+    """Recognises no bet of one unit; nothing in the catalogue does that."""
+
+    def bet(self, c: Callback) -> Any:
+        if c.amount == 1:
+            self.bets.pop(c.transaction_id or "", None)
+        return super().bet(c)
+
+
+def test_a_cause_that_is_alone_is_put_to_the_test_as_well() -> None:
+    provider = provider_of(ForgetsSmallBets(Habits(), {"alice": 100_000, "bob": 80}))
+    performance = provider.play(scenario(BetPlan(1), bet(), bet(), balance()))
+    assert performance.violation is not None
+    assert "bet-not-deduplicated" in {cause.id for cause in diagnose(performance, PROFILE)}
+    assert diagnose(performance, PROFILE, (), provider.play, steady=True) == ()
+
+
+class RefundsOddBets(Wallet):
+    """Refuses to roll even stakes back; nothing in the catalogue does that."""
+
+    def rollback(self, c: Callback) -> Any:
+        placed = self.bets.get(c.reference_id or "")
+        return (ERROR, self.money[c.player_id]) if placed and not placed.amount % 2 else super().rollback(c)
+
+
+def test_the_same_broken_rule_elsewhere_must_be_explained_too() -> None:
+    provider = provider_of(RefundsOddBets(Habits(), {"alice": 100_000, "bob": 80}))
+    odd, even, zero = (provider.play(scenario(BetPlan(stake), bet(), rollback())) for stake in (3, 4, 0))
+    assert odd.violation is None
+    assert [cause.id for cause in diagnose(zero, PROFILE, [odd], steady=True)] == ["zero-bet-rollback-refused"]
+    assert diagnose(zero, PROFILE, [odd, even], steady=True) == ()
 
 
 def test_several_that_fit_are_told_as_one_of() -> None:

@@ -7,10 +7,20 @@ from dataclasses import replace
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.checks import Answer
-from pytest_provider_contract.diagnosis.flaw import FLAWED, BalanceAside, Flaw, delta, flaw, moves, succeeds, tells
+from pytest_provider_contract.diagnosis.flaw import (
+    FLAWED,
+    BalanceAside,
+    Flaw,
+    bets_of,
+    delta,
+    flaw,
+    moves,
+    succeeds,
+    tells,
+)
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Defect
-from pytest_provider_contract.ledger import Branch, State
+from pytest_provider_contract.ledger import Branch, Fate, State
 from pytest_provider_contract.profile import Kind, Status
 
 # -- the balance from before ------------------------------------------------------------------------
@@ -62,6 +72,22 @@ class RollbackReplyBeforeRefund(_Before):
     """The balance before the refund."""
 
     kind = Kind.ROLLBACK
+
+
+@flaw(
+    "balance-less-open-stakes",
+    "/balance takes the stakes of open bets off once more, as if they were only held",
+    "report the balance that bets have been debited from",
+    "T",
+)
+class BalanceLessOpenStakes(Flaw):
+    """What is open counts twice."""
+
+    def _known_player(self, state: State, callback: Callback) -> Iterator[Branch]:
+        held = sum(bet.amount for _, bet in bets_of(state, callback.player_id, Fate.OPEN))
+        for branch in super()._known_player(state, callback):
+            asked = callback.kind is Kind.BALANCE
+            yield tells(branch, state.balances[callback.player_id] - held) if asked else branch
 
 
 # -- an old balance ---------------------------------------------------------------------------------

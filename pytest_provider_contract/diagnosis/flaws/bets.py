@@ -179,6 +179,21 @@ class FundsNotChecked(_Overdraft):
 
 
 @flaw(
+    "open-stakes-count-as-funds",
+    "the funds of a bet are checked as if the stakes of open bets were still there, so the balance goes below zero",
+    "compare the amount with the balance that bets have been debited from",
+    "D",
+)
+class OpenStakesCountAsFunds(_Overdraft):
+    """What is open can be bet again."""
+
+    def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
+        held = sum(other.amount for _, other in bets_of(state, bet.player_id, Fate.OPEN))
+        pays = (bet.amount or 0) <= state.balances[bet.player_id] + held
+        yield from super()._decline(state, bet, branch) if pays else (branch,)
+
+
+@flaw(
     "overdraft-by-a-unit",
     "a bet of one unit more than the balance is accepted: the comparison is off by one",
     "decline every bet above the balance",
@@ -273,6 +288,24 @@ class DeclinedBetRecordedAsPaid(NewBet):
 
 
 @flaw(
+    "declined-bet-replay-succeeds",
+    "the retry of a declined bet gets SUCCESS and costs nothing: its transactionId was noted "
+    "before the funds were checked",
+    "note a transactionId only with what became of it",
+    "D",
+)
+class DeclinedBetReplaySucceeds(NewBet):
+    """SUCCESS, and no bet."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        if known is not None and known.fate is Fate.DECLINED:
+            yield gives(state, bet, Status.SUCCESS)
+        else:
+            yield from super()._bet(state, bet)
+
+
+@flaw(
     "declined-bet-debited-on-retry",
     "a declined bet is debited when it is sent again, without a look at the funds",
     "check the funds at every attempt",
@@ -304,6 +337,11 @@ class _Refused(NewBet, ABC):
 
     def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
         yield refuses(state, bet) if self._refuses(state, bet) else branch
+
+    def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
+        yield branch
+        if self._refuses(state, bet):
+            yield refuses(state, bet)  # before anybody looked at the funds
 
     @abstractmethod
     def _refuses(self, state: State, bet: Callback) -> bool:

@@ -23,6 +23,7 @@ from pytest_provider_contract.diagnosis.flaw import (
     part,
     refuses,
 )
+from pytest_provider_contract.diagnosis.flaws.bets import NewBet
 from pytest_provider_contract.diagnosis.flaws.rollbacks import Refund
 from pytest_provider_contract.diagnosis.flaws.wins import Credit
 from pytest_provider_contract.diagnosis.record import Record
@@ -33,6 +34,34 @@ from pytest_provider_contract.profile import Kind, Status
 _KEPT = (1, 2, 5, 10, 20, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1000)
 _ON_TRANSACTION_ID = "recognise bets by transactionId alone"
 _WINS_ON_TRANSACTION_ID = "recognise wins by transactionId alone"
+
+
+class _Timed(Flaw):
+    """Knows how long ago a transaction was first sent, in seconds."""
+
+    timed = True
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes when a transaction was first heard of."""
+        state = super().after(before, branch, callback, answer)
+        subject = self._subject(callback)
+        if subject is None or any(note[0] == subject for note in _notes(before)):
+            return state
+        return state.with_notes(before.notes | {(subject, callback.timestamp)})
+
+    def _subject(self, callback: Callback) -> str | None:
+        return callback.reference_id if callback.kind is Kind.ROLLBACK else callback.transaction_id
+
+    def _age_s(self, state: State, transaction_id: str | None, callback: Callback) -> float:
+        then = next((time for id_, time in _notes(state) if id_ == transaction_id), callback.timestamp)
+        return (datetime.fromisoformat(callback.timestamp) - datetime.fromisoformat(then)).total_seconds()
+
+
+def _notes(state: State) -> Iterator[tuple[Any, Any]]:
+    for note in state.notes:
+        if isinstance(note, tuple):
+            yield note
+
 
 # -- by what a bet is recognised --------------------------------------------------------------------
 
@@ -67,13 +96,21 @@ class _Anew(Flaw, ABC):
     _ON_TRANSACTION_ID,
     "D",
 )
-class BetNotDeduplicated(_Anew):
-    """Every replay debits."""
+class BetNotDeduplicated(_Timed, _Anew):
+    """Every replay debits, or every one that has another timestamp."""
+
+    timed = False
+    on_timestamp: bool = False
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """By requestId or not at all; by timestamp, which a retry within the same millisecond shares."""
+        return cls.each_of(record, on_timestamp=(False, True))
 
     _perhaps = frozenset({Fate.DECLINED, Fate.VOID, Fate.REFUNDED})
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
-        return True
+        return not self.on_timestamp or bool(self._age_s(state, bet.transaction_id, bet))
 
 
 @flaw(
@@ -87,6 +124,19 @@ class SettledBetForgotten(_Anew):
 
     def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
         return known.fate is Fate.SETTLED
+
+
+@flaw(
+    "lost-bet-forgotten",
+    "the transactionId of a lost bet is forgotten, so its replay debits again",
+    "keep transactionIds for ever",
+    "T",
+)
+class LostBetForgotten(_Anew):
+    """A replay after a win of 0 debits."""
+
+    def _forgets(self, state: State, bet: Callback, known: BetRecord) -> bool:
+        return any(w.credited and w.reference_id == bet.transaction_id and not w.amount for w in state.wins.values())
 
 
 @flaw(
@@ -231,17 +281,29 @@ def _taken_for(state: State, callback: Callback, same: Iterable[BetRecord | WinR
     "D",
 )
 class ConflictingBetOverwritesRecord(Flaw):
-    """The record says what came last; what names it must say the same round and game."""
+    """The record says what came last, in all of its fields or in one; what names it must say the same."""
+
+    written: tuple[str, ...] = CONTENT
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """All fields, or one of those that a conflict is about."""
+        return cls.each_of(record, written=(CONTENT, ("amount",), ("round_id",), ("game_id",)))
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
         known = state.bets.get(bet.transaction_id or "")
         for branch in super()._bet(state, bet):
-            if known is not None and known.content is not None and known.fate is Fate.OPEN:
-                written = replace(known, content=bet.content, amount=bet.amount or 0)
-                branch = replace(  # noqa: PLW2901 - the same branch, with its record
-                    branch, state=branch.state.with_bet(bet.transaction_id or "", written), rule=FLAWED
-                )
-            yield branch
+            if known is None or known.content is None or known.fate is not Fate.OPEN:
+                yield branch
+            else:
+                after = branch.state.with_bet(bet.transaction_id or "", self._overwritten(known, bet))
+                yield replace(branch, state=after, rule=FLAWED)
+
+    def _overwritten(self, known: BetRecord, bet: Callback) -> BetRecord:
+        old, new = known.content or bet.content, bet.content
+        content = tuple(new[i] if name in self.written else old[i] for i, name in enumerate(CONTENT))
+        stake = (bet.amount or 0) if "amount" in self.written else known.amount
+        return replace(known, content=content, amount=stake)
 
     def _uncredited_win(
         self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
@@ -322,7 +384,10 @@ class _Replay(Flaw, ABC):
         known = state.bets.get(bet.transaction_id or "")
         live = known is not None and known.content is not None and known.fate in (Fate.OPEN, Fate.SETTLED)
         for branch in super()._bet(state, bet):
-            yield self._replayed(state, bet, branch) if live else branch
+            if live:
+                yield self._replayed(state, bet, branch)
+            if not live or (known is not None and known.content != bet.content):
+                yield branch  # it says nothing of conflicts
 
     @abstractmethod
     def _replayed(self, state: State, bet: Callback, branch: Branch) -> Branch:
@@ -493,6 +558,19 @@ class WinReplayRefused(_WinReplay):
 
 
 @flaw(
+    "zero-win-replay-refused",
+    "the replay of a win of amount 0 gets an error: nothing was credited, so nothing was kept",
+    "record every win, whatever its amount",
+    "T",
+)
+class ZeroWinReplayRefused(_WinReplay):
+    """An error for the replay of a win of nothing."""
+
+    def _refuses(self, state: State, win: Callback) -> bool:
+        return not win.amount
+
+
+@flaw(
     "closing-win-replay-refused",
     "the replay of the win that closed its round gets an error: the round is closed",
     "recognise the replay before looking at the round",
@@ -544,6 +622,19 @@ class WinKeyedOnRound(_WinKey):
 
     def _same(self, known: WinRecord, win: Callback) -> bool:
         return known.content[2] == win.round_id
+
+
+@flaw(
+    "win-keyed-on-round-and-amount",
+    "a win of the same round and amount is taken for a retry",
+    _WINS_ON_TRANSACTION_ID,
+    "T",
+)
+class WinKeyedOnRoundAndAmount(_WinKey):
+    """The same round and amount."""
+
+    def _same(self, known: WinRecord, win: Callback) -> bool:
+        return (known.player_id, known.content[2], known.amount) == (win.player_id, win.round_id, win.amount)
 
 
 @flaw("win-keyed-on-amount", "a win of the same player and amount is taken for a retry", _WINS_ON_TRANSACTION_ID, "T")
@@ -626,33 +717,6 @@ class OldWinsForgotten(_Newest, WinNotDeduplicated):
     def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         own = (id_ for id_, other in state.wins.items() if other.player_id == known.player_id and other.credited)
         return _newer(own, win.transaction_id) >= self.kept
-
-
-class _Timed(Flaw):
-    """Knows how long ago a transaction was first sent, in seconds."""
-
-    timed = True
-
-    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
-        """Notes when a transaction was first heard of."""
-        state = super().after(before, branch, callback, answer)
-        subject = self._subject(callback)
-        if subject is None or any(note[0] == subject for note in _notes(before)):
-            return state
-        return state.with_notes(before.notes | {(subject, callback.timestamp)})
-
-    def _subject(self, callback: Callback) -> str | None:
-        return callback.reference_id if callback.kind is Kind.ROLLBACK else callback.transaction_id
-
-    def _age_s(self, state: State, transaction_id: str | None, callback: Callback) -> float:
-        then = next((time for id_, time in _notes(state) if id_ == transaction_id), callback.timestamp)
-        return (datetime.fromisoformat(callback.timestamp) - datetime.fromisoformat(then)).total_seconds()
-
-
-def _notes(state: State) -> Iterator[tuple[Any, Any]]:
-    for note in state.notes:
-        if isinstance(note, tuple):
-            yield note
 
 
 class _Forgets(Flaw, ABC):
@@ -933,3 +997,38 @@ class WinRecordedLate(_RecordedLate, WinNotDeduplicated):
 
     def _is_unsure(self, state: State, win: Callback, known: WinRecord) -> bool:
         return self._is_recorded(state, win.transaction_id, win) is None
+
+
+@flaw(
+    "quick-bets-refused",
+    "a bet that comes shortly after the player's last one is refused, as if it were a double click",
+    "accept bets however quickly they follow; transactionId alone tells a repetition",
+    "D",
+)
+class QuickBetsRefused(_RecordedLate, NewBet):
+    """So many seconds must go by."""
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """What is taken for a double click."""
+        return cls.each_of(record, late_s=(0.05, 0.1, 0.2))
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes when the player's last bet came."""
+        if callback.kind is not Kind.BET:
+            return branch.state
+        others = frozenset(note for note in _notes(before) if note[0] != callback.player_id)
+        return branch.state.with_notes(others | {(callback.player_id, callback.timestamp)})
+
+    def _accept(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
+        # The player's last bet before the history may have come at any time.
+        known = any(player == bet.player_id for player, _ in _notes(state))
+        apart = self._is_recorded(state, bet.player_id, bet) if known else None
+        if apart is not False:
+            yield branch
+        if not apart:
+            yield refuses(state, bet)
+
+    def _decline(self, state: State, bet: Callback, branch: Branch) -> Iterator[Branch]:
+        yield branch
+        yield from self._accept(state, bet, branch)  # before anybody looked at the funds

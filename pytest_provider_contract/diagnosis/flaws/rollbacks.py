@@ -24,7 +24,7 @@ from pytest_provider_contract.diagnosis.flaw import (
 )
 from pytest_provider_contract.diagnosis.record import Record
 from pytest_provider_contract.history import Defect
-from pytest_provider_contract.ledger import BetRecord, Branch, Fate, State
+from pytest_provider_contract.ledger import UNTOLD, BetRecord, Branch, Fate, State
 from pytest_provider_contract.profile import Kind, Status
 
 # -- repetitions ------------------------------------------------------------------------------------
@@ -253,6 +253,61 @@ class RefundOfWholeRound(Refund):
                 also = self._refunded(branch.state, replace(rollback, reference_id=id_), other, FLAWED)
                 branch = gives(also.state, rollback, Status.SUCCESS)
         yield branch
+
+
+@flaw(
+    "rollback-restores-old-balance",
+    "a rollback sets the balance to what it was before the bet, so whatever moved since is undone",
+    "add the bet's own amount to the balance as it is now",
+    "T",
+)
+class RollbackRestoresOldBalance(Refund):
+    """The balance before the bet comes back."""
+
+    def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
+        passed = 0 if bet.reported in (None, UNTOLD) else bet.reported - state.balances[rollback.player_id]
+        yield moves(self._refunded(state, rollback, bet, FLAWED), rollback, passed)
+
+
+@flaw(
+    "rollback-refused-at-zero-balance",
+    "a rollback is refused while the balance is 0, so the player who has bet everything gets nothing back",
+    "a rollback needs no money on the account",
+    "D",
+)
+class RollbackRefusedAtZeroBalance(Refund):
+    """Who has nothing gets nothing back."""
+
+    def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
+        refunded = self._refunded(state, rollback, bet, FLAWED)
+        yield refunded if state.balances[rollback.player_id] else refuses(state, rollback)
+
+
+@flaw(
+    "rollback-in-closed-round-refused",
+    "once a round is closed, its open bets can't be rolled back",
+    "refund all the same: callbacks overtake each other",
+    "T",
+)
+class RollbackInClosedRoundRefused(Refund):
+    """A closed round stays as it is, whatever closed it or only if a win did."""
+
+    by_win: bool = False
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Closed by any callback, or by a win."""
+        return cls.each_of(record, by_win=(False, True))
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes the rounds that wins closed."""
+        state = super().after(before, branch, callback, answer)
+        closes = callback.kind is Kind.WIN and callback.round_closed and answer.status is Status.SUCCESS
+        return state.with_notes(state.notes | {callback.round_id}) if closes else state
+
+    def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
+        closed = part(bet, "round_id") in (state.notes if self.by_win else state.closed)
+        yield refuses(state, rollback) if closed else self._refunded(state, rollback, bet, FLAWED)
 
 
 @flaw(

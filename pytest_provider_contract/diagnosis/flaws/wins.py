@@ -24,7 +24,7 @@ from pytest_provider_contract.diagnosis.flaw import (
     succeeds,
 )
 from pytest_provider_contract.diagnosis.record import Record
-from pytest_provider_contract.ledger import BetRecord, Branch, Fate, State
+from pytest_provider_contract.ledger import UNTOLD, BetRecord, Branch, Fate, State
 from pytest_provider_contract.profile import Kind, Status
 
 # -- the credit -------------------------------------------------------------------------------------
@@ -111,6 +111,54 @@ class WinCreditsWrongAmount(WrongAmount, Credit):
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         amount = win.amount or 0
         yield moves(branch, win, self._excess(amount)) if amount else branch
+
+
+@flaw(
+    "win-taxed",
+    "a part of what a win is above its stake is kept, as a tax or a commission",
+    "credit the amount of the win; it is the whole payout",
+    "D",
+)
+class WinTaxed(Credit):
+    """So many hundredths of the profit are kept."""
+
+    made_to_fit = True
+    percent: int = 0
+
+    @classmethod
+    def guesses(cls, record: Record) -> Iterable[Flaw]:
+        """Whole percentages that make the observed credit."""
+        exchange, _, states = record.breach()
+        seen = set(observed(record, Kind.WIN))
+        if exchange is not None and seen:
+            stakes = {bet.amount for state in states if (bet := named_bet(state, exchange.callback)) is not None}
+            rates = (
+                percent
+                for percent in range(1, 100)
+                if any(right - _tax(right - stake, percent) == paid for right, paid in seen for stake in stakes)
+            )
+            yield from cls.each_of(record, percent=rates)
+
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
+        yield moves(branch, win, -_tax((win.amount or 0) - bet.amount, self.percent))
+
+
+def _tax(profit: int, percent: int) -> int:
+    return max(profit, 0) * percent // 100
+
+
+@flaw(
+    "win-added-to-balance-of-bet",
+    "a win sets the balance to what it was after the bet plus the win, so whatever moved in between is undone",
+    "add the win to the balance as it is now",
+    "D",
+)
+class WinAddedToBalanceOfBet(Credit):
+    """The bet's reply is taken for the present."""
+
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
+        passed = 0 if bet.reported in (None, UNTOLD) else bet.reported - state.balances[win.player_id]
+        yield moves(branch, win, passed)
 
 
 @flaw(
@@ -239,6 +287,27 @@ class ClosingWinSettlesWholeRound(WinSettlesWholeRound):
 
     def _settles(self, win: Callback) -> bool:
         return bool(win.round_closed)
+
+
+@flaw(
+    "closing-rollback-ends-whole-round",
+    "a rollback with roundClosed ends every bet of its round although the others' wins are still on their way",
+    "refund only the bet that referenceTransactionId names; callbacks overtake each other",
+    "T",
+)
+class ClosingRollbackEndsWholeRound(_OneWinEach):
+    """All open bets of a closed round are closed."""
+
+    def _rollback_cases(self, state: State, rollback: Callback) -> Iterator[Branch]:
+        named = named_bet(state, rollback)
+        for branch in super()._rollback_cases(state, rollback):
+            if named is not None and named.fate is Fate.OPEN and rollback.round_closed and succeeds(branch):
+                after = branch.state
+                for id_, other in bets_of(after, rollback.player_id, Fate.OPEN, round_id=part(named, "round_id")):
+                    after = after.with_bet(id_, replace(other, fate=Fate.SETTLED))
+                yield replace(branch, state=after, rule=FLAWED)
+            else:
+                yield branch
 
 
 @flaw(
