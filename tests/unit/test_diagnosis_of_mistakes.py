@@ -119,6 +119,10 @@ MISTAKES: list[tuple[type[Wallet], str, Scenario]] = [
     (KnowsWinsByRoundAndAmount, "win-keyed-on-round-and-amount", scenario(TWO, bet(0), bet(1), win(0), win(1))),
 ]
 
+# What can't be told from it: a negative balance may be a huge one that was cut to 32 bits, and here a
+# replay often comes within the millisecond of its bet, as a wallet that goes by timestamps would want it.
+ALSO = {"open-stakes-count-as-funds": ["balance-in-32-bits"], "lost-bet-forgotten": ["bet-not-deduplicated"]}
+
 
 @pytest.mark.parametrize(("wallet", "wanted", "plan"), MISTAKES, ids=[wanted for _, wanted, _ in MISTAKES])
 def test_a_mistake_is_named(wallet: type[Wallet], wanted: str, plan: Scenario) -> None:
@@ -126,9 +130,8 @@ def test_a_mistake_is_named(wallet: type[Wallet], wanted: str, plan: Scenario) -
     performance = provider.play(plan)
     assert performance.violation is not None
     causes = diagnose(performance, PROFILE, (), provider.play, steady=True)
-    # A negative balance may also be a huge one that was cut to 32 bits.
-    assert [cause.id for cause in causes if cause.id != "balance-in-32-bits"] == [wanted]
     assert causes[0].id == wanted
+    assert {cause.id for cause in causes} <= {wanted, *ALSO.get(wanted, ())}
 
 
 @dataclass
