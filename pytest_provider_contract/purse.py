@@ -116,8 +116,13 @@ class Purse:
             if not self._is_limited(tried):
                 break
             limited, stake = True, max(tried // 10, 1)
-        if not limited and asked_for is None and self._is_limited(LARGE + 1):
-            limited = True
+        if not limited and asked_for is None:
+            # Whoever looks for the money first names a limit only where there is money. Not for all of it:
+            # a wallet that never gives it back would have nothing left to be tested with.
+            affordable = min(LARGE + 1, balances[0] // 2)
+            limited = self._is_limited(LARGE + 1) or (
+                NOMINAL_STAKE < affordable <= LARGE and self._is_limited(affordable)
+            )
         return Funds(
             poorest,
             min(stake, NOMINAL_STAKE) if limited else stake,

@@ -238,11 +238,12 @@ class _Look:
             f"{len(tries)} bets of {len(tries)} are declined, of {_amounts(tries)} minor units by {name}",
             "the session was made up here from the player's id, and the wallet may not know it"
             if made_up
-            else "the player is blocked, not verified or in another session, or play is switched off",
+            else "the player is blocked, not verified or in another session, play is switched off, or only bets of "
+            "games that the wallet knows are taken: each gameId here is new",
             Who.OPERATOR if not made_up else Who.EITHER,
             f"give a session that is open: --operator-player={name}:SESSION"
             if made_up
-            else f"let {name} play, or name another --operator-player",
+            else f"let {name} play, whatever the game, or name another --operator-player",
             seen,
         )
 

@@ -65,3 +65,15 @@ def test_a_rule_is_tested_though_earlier_scenarios_have_lost_what_the_operator_l
     run.expect(scenario(BetPlan(500), bet(), rollback(), balance(), rule="ROLLBACK-01"))
     assert run.results.exercised["ROLLBACK-01"]
     assert run.results.not_tested == {}
+
+
+@pytest.mark.parametrize("money", [10**6, 10**10])
+@pytest.mark.parametrize("limit", [None, 50_000])
+def test_a_limit_that_is_named_only_where_there_is_money_forbids_large_wins(
+    money: int, limit: int | None, tmp_path: Path
+) -> None:
+    wallet = Wallet(Habits(limit=limit), {"alice": money, "bob": money})
+    run = run_at(wallet, tmp_path)
+    # What a large win has credited could never be taken back with stakes so small.
+    assert run.funds().allow_large is (limit is None)
+    assert wallet.money == {"alice": money, "bob": money}
