@@ -432,14 +432,30 @@ class Session:
             )
         except OSError as error:
             return {"replay": f"can't be written: {error.strerror}"}
-        command = f"pytest --operator-url={settings.target if settings.bundled else address(settings.target)}"
-        for p in settings.players if not settings.bundled else ():
-            command += " " + shlex.quote(f"--operator-player={p.player_id}")
         return {
-            "replay": f"{command} --operator-replay={shlex.quote(str(_relative(files.replay, here)))}",
+            "replay": f"{self._again()} --operator-replay={shlex.quote(str(_relative(files.replay, here)))}",
             "curl": str(_relative(files.script, here)),
             "scenario": str(_relative(files.replay, here)),
         }
+
+    def _again(self) -> str:
+        """The command that asks the same operator in the same way; ini values hold for it anyway."""
+        settings, given = self.settings, self.config.getoption
+        words = [f"--operator-url={settings.target if settings.bundled else address(settings.target)}"]
+        words += [
+            f"--operator-{name}={given(f'operator_{name}')}"
+            for name in ("profile", "key", "ca")
+            if given(f"operator_{name}")
+        ]
+        words += ["--operator-unsigned"] if settings.unsigned else []
+        if given("operator_player"):
+            # A session is a secret, so its place is shown only; the one that is sent by default is none.
+            places = {
+                p.player_id: "" if p.session_id == f"session-{p.player_id}" else ":SESSION" for p in settings.players
+            }
+            words += [f"--operator-player={player_id}{place}" for player_id, place in places.items()]
+        words += [f"--operator-reward={reward}" for reward in given("operator_reward") or ()]
+        return shlex.join(["pytest", *words])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:

@@ -87,6 +87,9 @@ def test_a_run_trusts_what_it_is_told_to(contract_run: Run, wallet: RunningOpera
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["ROLLBACK-03 MUST *"])
     recorded = pytester.path / ".provider-contract" / "failures" / "ROLLBACK-03.json"
+    (line,) = (line for line in result.stdout.lines if line.startswith("  replay"))
+    ca, unsigned, *_ = _options(wallet)
+    assert shlex.split(line)[2:5] == [f"--operator-url={wallet.url}", ca, unsigned]
     again = contract_run(*_options(wallet), f"--operator-replay={recorded}", url=wallet.url)
     again.assert_outcomes(failed=1)
     again.stdout.fnmatch_lines(["ROLLBACK-03 MUST *"])

@@ -26,6 +26,20 @@ def _body_of_the_key(folder: Path) -> list[str]:
     return [line for line in pem.splitlines() if not line.startswith("-----")]
 
 
+def test_the_replay_asks_as_the_run_did_but_for_secret_sessions(contract_run: Run, pytester: pytest.Pytester) -> None:
+    with running(
+        variant="rollback-deduped-on-transaction-id",
+        public_key=None,
+        players=[Account("alice", "another-session", "EUR", 10**6), Account("bob", "session-bob", "EUR", 10**6)],
+    ) as operator:
+        players = ["--operator-player=alice:another-session", "--operator-player=bob:session-bob:EUR"]
+        reward = "--operator-reward=5d1cf1a1-0b1c-4b7e-8f39-7ed1a1f9a0f4"
+        result = contract_run(RULE, "--operator-unsigned", *players, reward, url=operator.url)
+    (line,) = (line for line in result.stdout.lines if line.startswith("  replay"))
+    given = ["--operator-unsigned", "--operator-player=alice:SESSION", "--operator-player=bob", reward]
+    assert shlex.split(line)[1:-1] == ["pytest", f"--operator-url={operator.url}", *given]
+
+
 def test_a_failure_reads_in_order_and_can_be_replayed(contract_run: Run, pytester: pytest.Pytester) -> None:
     result = contract_run(RULE, "--showlocals", url=FAULTY)
     assert result.ret == 1
