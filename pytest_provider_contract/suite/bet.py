@@ -58,7 +58,8 @@ def test_an_amount_that_is_none(contract_check: SuiteCheck, amount: str) -> None
 def test_another_currency(contract_check: SuiteCheck) -> None:
     own = contract_check.run.currency()
     other = '"JPY"' if own != "JPY" else '"EUR"'
-    contract_check(scenario(BetPlan(100), bet(damage=Damage("BET-05", "currency", other)), balance()))
+    damage = Damage("BET-05", "currency", other)
+    contract_check(scenario(BetPlan(100), bet(damage=damage), balance(), bet(damage=damage), balance()))
 
 
 @rule("BET-06")
@@ -67,6 +68,7 @@ def test_an_amount_of_0(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(0), bet(), balance()),
         scenario(BetPlan(0), bet(), rollback(), rollback(0, 1)),
         scenario(BetPlan(0, 40), bet(), win()),
+        scenario(BetPlan(0), bet(), bet(conflict="amount", focus=True), balance(), rollback()),
     )
 
 

@@ -13,7 +13,7 @@ rule = pytest.mark.provider_rule
 
 @rule("FREE-02")
 def test_an_unknown_reward(contract_check: SuiteCheck) -> None:
-    contract_check(scenario(BetPlan(0, reward="unknown"), bet(), balance()))
+    contract_check(scenario(BetPlan(0, reward="unknown"), bet(), balance(), bet(), balance()))
 
 
 @rule("FREE-01")
@@ -33,4 +33,9 @@ def test_a_free_bets_win(contract_check: SuiteCheck) -> None:
 
 @rule("FREE-04")
 def test_a_free_bets_rollback(contract_check: SuiteCheck) -> None:
-    contract_check(scenario(BetPlan(0, reward="granted"), bet(), rollback(), balance(), rollback(0, 1)))
+    free = BetPlan(0, reward="granted")
+    contract_check(
+        scenario(free, bet(), rollback(), balance(), rollback(0, 1)),
+        # The other bets of its round stand.
+        scenario([free, BetPlan(400, 30)], bet(0), bet(1), rollback(0, closed=False, focus=True), win(1)),
+    )

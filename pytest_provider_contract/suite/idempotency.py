@@ -50,7 +50,7 @@ def test_a_replay_of_another_session(contract_check: SuiteCheck) -> None:
 @pytest.mark.parametrize("content", ["amount", "round", "game"])
 def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> None:
     contract_check(
-        scenario(BetPlan(500), bet(), bet(conflict=content), balance(), rollback(), rollback(0, 1)),
+        scenario(BetPlan(500), bet(), bet(conflict=content), balance(), bet(), rollback(), rollback(0, 1)),
         scenario(BetPlan(500, 40), bet(), win(), bet(conflict=content), balance()),
         # Nor does it change what is known of the bet.
         scenario(BetPlan(500, 40), bet(), bet(conflict=content, focus=True), win(), balance()),
@@ -60,7 +60,11 @@ def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> N
 @rule("IDEM-04")
 @pytest.mark.parametrize("content", ["amount", "round", "game", "bet"])
 def test_a_win_with_other_content(contract_check: SuiteCheck, content: str) -> None:
-    contract_check(scenario(BetPlan(500, 800), bet(), win(), win(conflict=content), balance(), win()))
+    contract_check(
+        scenario(BetPlan(500, 800), bet(), win(), win(conflict=content), balance(), win()),
+        # A win of nothing is one too.
+        scenario(BetPlan(500, 0), bet(), win(), win(conflict=content), balance()),
+    )
 
 
 @rule("IDEM-06")

@@ -19,6 +19,11 @@ def test_a_win_before_its_bet(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(700, 1500), win(closed=False), bet(), win(closed=False), win(closed=False)),
         scenario(BetPlan(700, 0), win(closed=False), bet(), win(closed=False)),
         scenario(BetPlan(700, 1500), win(closed=False), win(closed=False), bet(), win(closed=False)),
+        # It is no win of the bet that its round holds already.
+        scenario(
+            [BetPlan(300, 40), BetPlan(700, 1500)],
+            *(bet(0), win(1, closed=False, focus=True), bet(1), win(1, closed=False), win(0)),
+        ),
     )
 
 

@@ -60,6 +60,17 @@ def test_another_players_bet(contract_check: SuiteCheck) -> None:
             BetPlan(600), bet(), rollback(0, 5, player=1), balance(0), balance(1), rollback(), rollback(0, 6, player=1)
         ),
         scenario(BetPlan(600, player=1), bet(), rollback(0, 5, player=0), balance(0), balance(1), rollback()),
+        scenario(BetPlan(600, 250), bet(), rollback(0, 5, player=1), win(focus=True), via="WIN-01"),
+    )
+
+
+@rule("PLAYER-04")
+def test_another_players_rollback_came_first(contract_check: SuiteCheck) -> None:
+    """It stands for no rollback of the player's own, neither before the bet nor after it."""
+    strange = rollback(0, 5, player=1, focus=True)
+    contract_check(
+        scenario(BetPlan(600), strange, rollback(), bet(), rollback(0, 1)),
+        scenario(BetPlan(600), strange, bet(), rollback(), rollback(0, 1)),
     )
 
 

@@ -55,6 +55,10 @@ def test_a_rollback_before_its_bet(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(900), rollback(), bet(), balance(), rollback(0, 1), balance(), bet()),
         scenario(BetPlan(900), rollback(), rollback(0, 1), bet(), rollback(0, 2)),
         scenario(BetPlan(900), rollback(closed=False), bet(), rollback(0, 1, closed=False), rollback(0, 2)),
+        # Each of a round's bets has its own.
+        scenario(
+            [BetPlan(900), BetPlan(300)], rollback(0), rollback(1), bet(0), bet(1), rollback(1, 1), rollback(0, 1)
+        ),
     )
 
 

@@ -73,9 +73,9 @@ def test_wins_of_one_round_in_any_order(contract_check: SuiteCheck) -> None:
 @pytest.mark.parametrize("fate", ["rolled back", "declined"])
 def test_a_win_of_a_bet_that_is_no_more(contract_check: SuiteCheck, fate: str) -> None:
     if fate == "declined":
-        contract_check(scenario(BetPlan(1, 300, of_balance=True), bet(), win(), balance()))
+        contract_check(scenario(BetPlan(1, 300, of_balance=True), bet(), win(), balance(), win()))
     else:
-        contract_check(scenario(BetPlan(500, 300), bet(), rollback(), win(), balance()))
+        contract_check(scenario(BetPlan(500, 300), bet(), rollback(), win(), balance(), win()))
 
 
 @rule("WIN-06")

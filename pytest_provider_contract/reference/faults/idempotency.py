@@ -438,3 +438,68 @@ class ConflictingBetTakesItsRoundAlong(LaxWallet):
         super()._check_won_bet(win, record)
         if record is not None and record.round_id != win.round_id:
             raise DeclinedError(UNKNOWN)
+
+
+@fault("win-of-nothing-forgotten", "IDEM-04", "SEQ-01")
+class WinOfNothingForgotten(LaxWallet):
+    """A win of amount 0 is taken for none, so that the same win with an amount is credited."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        if record.amount:
+            super()._repeated_win(win, record, account)
+        else:
+            self._move(win, account, win.amount)
+
+
+@fault("bet-of-nothing-forgotten", "BET-06", "IDEM-03", "SEQ-01")
+class BetOfNothingForgotten(LaxWallet):
+    """A bet of amount 0 is taken for none, so that the same bet with an amount is debited."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if record.amount or record.is_free or record.state != OPEN:
+            super()._repeated_bet(bet, record, account)
+        else:
+            self._move(bet, account, -bet.stake)
+
+
+@fault("bet-replay-debits-again-after-conflict", "IDEM-01", "IDEM-03", "SEQ-01")
+class BetReplayDebitsAgainAfterConflict(LaxWallet):
+    """A bet with other content is refused but takes the place of the first, whose retry then debits again."""
+
+    _replaced: ClassVar[set[str]] = set()
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if not record.repeats(bet):
+            self._replaced.add(bet.transaction_id)
+        super()._repeated_bet(bet, record, account)
+        if bet.transaction_id in self._replaced:
+            self._move(bet, account, -bet.stake)
+
+
+@fault("refused-win-succeeds-on-retry", "WIN-05", "SEQ-01")
+class RefusedWinSucceedsOnRetry(LaxWallet):
+    """The win of a bet that was rolled back is refused but noted, so that its retry gets SUCCESS and no money."""
+
+    _noted: ClassVar[set[str]] = set()
+
+    def _win(self, win: Win, account: Account) -> None:
+        if win.transaction_id not in self._noted:
+            super()._win(win, account)
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if record is not None and record.state == ROLLED_BACK:
+            self._noted.add(win.transaction_id)
+        super()._check_won_bet(win, record)
+
+
+@fault("foreign-currency-bet-succeeds-on-retry", "BET-05")
+class ForeignCurrencyBetSucceedsOnRetry(LaxWallet):
+    """A bet is noted before its currency is looked at, so that a retry of the refused one gets SUCCESS."""
+
+    _noted: ClassVar[set[str]] = set()
+
+    def _bet(self, bet: Bet, account: Account) -> None:
+        if bet.transaction_id not in self._noted:
+            if bet.currency != account.currency:
+                self._noted.add(bet.transaction_id)
+            super()._bet(bet, account)

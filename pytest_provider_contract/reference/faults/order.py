@@ -268,3 +268,21 @@ class WinReplayInRoundWithRefundRefused(LaxWallet):
         super()._repeated_win(win, record, account)
         if self._store.bets("round_id = ? AND state = ?", record.round_id, ROLLED_BACK):
             raise DeclinedError(UNKNOWN)
+
+
+@fault("early-win-settles-open-bet-of-round", "ORDER-01", "WIN-01", "SEQ-01")
+class EarlyWinSettlesOpenBetOfRound(LaxWallet):
+    """A win that comes before its bet settles an open bet of the round, whose own win is then refused."""
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if record is not None or not self._others(win):
+            super()._check_won_bet(win, record)
+
+    def _pay(self, win: Win, account: Account) -> None:
+        others = [] if self._store.bet(win.bet_id) else self._others(win)
+        super()._pay(win, account)
+        for other in others[:1]:
+            self._store.mark(other.transaction_id, SETTLED)
+
+    def _others(self, win: Win) -> list[BetRecord]:
+        return self._store.bets("player_id = ? AND round_id = ? AND state = ?", win.player_id, win.round_id, OPEN)

@@ -236,3 +236,65 @@ class FreeBetReplayIsAnother(LaxWallet):
         super()._repeated_bet(bet, record, account)
         if record.is_free:
             self._move(bet, account, -_FACE_VALUE)
+
+
+@fault("free-bet-rollback-cancels-round", "FREE-04", "WIN-02", "WIN-01", "SEQ-01")
+class FreeBetRollbackCancelsRound(LaxWallet):
+    """A rollback of a free bet cancels its round: the wins of the round's other bets are refused."""
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        super()._check_won_bet(win, record)
+        if self._store.bets("round_id = ? AND is_free AND state = ?", win.round_id, ROLLED_BACK):
+            raise DeclinedError(UNKNOWN)
+
+
+@fault("unknown-reward-succeeds-on-retry", "BET-08", "FREE-02", "SEQ-01")
+class UnknownRewardSucceedsOnRetry(LaxWallet):
+    """A free bet is noted before its reward is looked up, so that a retry of the refused one gets SUCCESS."""
+
+    _noted: ClassVar[set[str]] = set()
+
+    def _bet(self, bet: Bet, account: Account) -> None:
+        if bet.transaction_id not in self._noted:
+            if bet.is_free:
+                self._noted.add(bet.transaction_id)
+            super()._bet(bet, account)
+
+
+# -- rollbacks of others ------------------------------------------------------------------------
+
+
+@fault("others-early-rollback-taken-for-own", "PLAYER-04", "ROLLBACK-05")
+class OthersEarlyRollbackTakenForOwn(LaxWallet):
+    """After another player's rollback of an unknown bet the player's own is taken for a retry, and leaves no trace."""
+
+    def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
+        query = "SELECT 1 FROM tombstones WHERE bet_id = ?"
+        if self._store.connection.execute(query, (rollback.bet_id,)).fetchone() is None:
+            super()._rollback_of_unknown(rollback, account)
+
+
+@fault("others-early-rollback-blocks-refund", "PLAYER-04", "ROLLBACK-01")
+class OthersEarlyRollbackBlocksRefund(LaxWallet):
+    """After another player's rollback that came before the bet the player's own refunds nothing."""
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        query = "SELECT 1 FROM tombstones WHERE bet_id = ?"
+        if self._store.connection.execute(query, (rollback.bet_id,)).fetchone() is None:
+            super()._refund(rollback, record, account)
+
+
+@fault("others-rollback-blocks-win", "PLAYER-04", "WIN-01", "SEQ-02")
+class OthersRollbackBlocksWin(LaxWallet):
+    """A bet whose rollback another player has asked for in vain is won in vain: its win gets an error."""
+
+    _named: ClassVar[set[str]] = set()
+
+    def _rollback_of_others(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        self._named.add(rollback.bet_id)
+        super()._rollback_of_others(rollback, record, account)
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if win.bet_id in self._named:
+            raise DeclinedError(UNKNOWN)
+        super()._check_won_bet(win, record)

@@ -438,3 +438,14 @@ class RollbackOfZeroBetRefused(Wallet):
         if record.amount == 0 and not record.is_free:
             raise DeclinedError(UNKNOWN)
         super()._refund(rollback, record, account)
+
+
+@fault("one-tombstone-per-round", "ROLLBACK-05", "SEQ-01")
+class OneTombstonePerRound(LaxWallet):
+    """Of the unknown bets of a round only the first that was rolled back is remembered, the next one debits."""
+
+    _rounds: ClassVar[dict[str, str]] = {}
+
+    def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
+        if self._rounds.setdefault(rollback.round_id, rollback.bet_id) == rollback.bet_id:
+            super()._rollback_of_unknown(rollback, account)
