@@ -35,7 +35,8 @@ OVERLAPPING = {
     name for name in FAULTS if re.search(r"-race-|^busy-|-when-busy$|^no-transaction$", name) and name not in SERVERS
 }
 # The script has no second session, no meta, no money gone to 0, no hundred bets, none held open, no rounds of
-# several fates, no amounts of 0 sent again and no declined callbacks sent again for every reason; that the suite finds each of these is shown in tests/detection.
+# several fates, no amounts of 0 sent again, and not every declined callback is sent again; that the suite finds
+# each of these is shown in tests/detection.
 NOT_IN_THE_SCRIPT = {
     "bet-deduped-per-game",
     "bet-deduped-per-session",
