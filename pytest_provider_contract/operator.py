@@ -44,7 +44,7 @@ class Operator:
                 self._callback(Kind.BET, player),
                 transaction_id=new_id(),
                 round_id=round_id or new_id(),
-                game_id=new_id(),
+                game_id=self.provider.game(),
                 amount=amount,
                 currency=self.currency(player),
             )

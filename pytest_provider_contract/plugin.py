@@ -46,6 +46,7 @@ _OPTIONS: tuple[tuple[str, str, str], ...] = (
 _LISTS: tuple[tuple[str, str, str], ...] = (
     ("player", "ID[:SESSION[:CURRENCY]]", "a test player of the operator; repeatable, the second turns isolation on"),
     ("reward", "UUID", "a granted free-bet reward; turns on the checks that need one"),
+    ("game", "UUID", "a game that bets name, for a wallet that takes none of others; a second one is its conflict"),
 )
 _SWITCHES: tuple[tuple[str, str], ...] = (
     ("strict", "SHOULD rules fail too"),

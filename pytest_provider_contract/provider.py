@@ -111,6 +111,7 @@ class Provider:
         client: Signs and sends.
         players: The operator's test players.
         rewards: Free-bet rewards granted to them.
+        games: Games that the wallet knows; without any, every scenario's game is new.
 
     Attributes:
         known: Balance per player index that the last play ended with; the next one starts
@@ -122,6 +123,7 @@ class Provider:
     client: OperatorClient
     players: tuple[Player, ...]
     rewards: tuple[str, ...] = ()
+    games: tuple[str, ...] = ()
     known: dict[int, int] = field(default_factory=dict)
     thrifty: bool = False
 
@@ -141,6 +143,11 @@ class Provider:
         """Ask for one player's balance and judge the answer."""
         self.known.pop(index, None)
         return self.play(Scenario((), (Step(Kind.BALANCE, player=index),)))
+
+    def game(self, *, another: bool = False) -> str:
+        """The gameId to name, or another one than that."""
+        given = self.games[another : another + 1]
+        return given[0] if given else new_id()
 
     def currency(self, index: int) -> str:
         """A player's currency; told by the operator's first balance where the options did not."""
@@ -448,7 +455,7 @@ class _Play:
             reference_id=None if step.send is Kind.BET else self._reference_id(step),
             # Players of one table share its rounds.
             round_id=self._mint("round", plan.round if step.conflict != "round" else "another"),
-            game_id=self._mint("game" if step.conflict != "game" else "another game"),
+            game_id=self._game(another=step.conflict == "game"),
             round_closed=None if step.send is Kind.BET else self._closes(step, position),
             is_free=True if plan.reward else None,
             reward_id=self._reward(plan.reward) if plan.reward else None,
@@ -471,6 +478,9 @@ class _Play:
 
     def _mint(self, *label: object) -> str:
         return self.minted.setdefault(label, new_id())
+
+    def _game(self, *, another: bool) -> str:
+        return self.minted.setdefault(("game", another), self.provider.game(another=another))
 
     def _transaction_id(self, step: Step) -> str:
         if step.send is Kind.ROLLBACK:

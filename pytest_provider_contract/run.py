@@ -74,7 +74,7 @@ class ContractRun:
             patience_s=settings.effort.total_s * _VAIN_SHARE,
         )
         players = settings.players if settings.recheck else settings.players[:2]
-        self.provider = Provider(self.client, players, settings.rewards)
+        self.provider = Provider(self.client, players, settings.rewards, settings.games)
         self.results = Results(latency=self.client.recorder.latency, overlaps=self.client.recorder.overlaps)
         self.pace = Pace(settings.effort, self.results, now, spent_s)
         self.purse = Purse(self.provider, settings)

@@ -130,7 +130,16 @@ class Session:
         if self.config.option.collectonly:
             return
         self._checkup = examine(
-            Target(s.endpoint, s.profile, s.key, s.players, s.rate, s.max_stake, narrow=s.rules is not None)
+            Target(
+                s.endpoint,
+                s.profile,
+                s.key,
+                s.players,
+                s.rate,
+                s.max_stake,
+                narrow=s.rules is not None,
+                game=next(iter(s.games), None),
+            )
         )
         for item in self._checkup.notices:
             self.results.advisories.setdefault(item.rule, {"count": 1, "evidence": item.said})

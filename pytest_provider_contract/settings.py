@@ -73,6 +73,7 @@ class Settings:
         key_source: Where the key was found, for the header.
         players: The test players; empty for the bundled operator, which brings its own.
         rewards: Granted free-bet rewards.
+        games: Games that the wallet knows; without any, every scenario's game is new.
         max_stake: Largest stake in minor units, or None.
         rate: At most so many callbacks a second, or None.
         rules: Ids of the rules to test, or None for all.
@@ -95,6 +96,7 @@ class Settings:
     key_source: str = ""
     players: tuple[Player, ...] = ()
     rewards: tuple[str, ...] = ()
+    games: tuple[str, ...] = ()
     max_stake: int | None = None
     rate: float | None = None
     rules: frozenset[str] | None = None
@@ -163,7 +165,8 @@ def read_settings(config: pytest.Config) -> Settings:
         key=key,
         key_source=source,
         players=players,
-        rewards=tuple(_reward(text) for text in option(config, "operator_reward") or ()),
+        rewards=_uuids(config, "operator_reward", "a granted reward"),
+        games=_uuids(config, "operator_game", "a game that the wallet knows"),
         max_stake=_positive(config, "operator_max_stake", int),
         rate=_positive(config, "operator_rate", float),
         rules=_rules(option(config, "operator_rules")),
@@ -257,10 +260,19 @@ def player_of(text: str) -> Player:
     return Player(player_id, session_id or f"session-{player_id}", currency or None)
 
 
-def _reward(text: str) -> str:
+def uuid_of(text: str, name: str, what: str) -> str:
+    """A UUID that an option gives.
+
+    Raises:
+        pytest.UsageError: It is none.
+    """
     if not re.fullmatch("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text):
-        raise pytest.UsageError(f"--operator-reward={text}: give the UUID of a granted reward")
+        raise pytest.UsageError(f"--{name}={text}: give the UUID of {what}")
     return text
+
+
+def _uuids(config: pytest.Config, name: str, what: str) -> tuple[str, ...]:
+    return tuple(uuid_of(text, name.replace("_", "-"), what) for text in option(config, name) or ())
 
 
 def endpoint_of(url: str) -> Endpoint:

@@ -74,6 +74,7 @@ class _Command(click.Command):
     metavar="N",
     help="At most N callbacks a second.",
 )
+@click.option("--game", "--operator-game", metavar="UUID", help="A game that the wallet takes bets of.")
 @click.option("--unsigned", "--operator-unsigned", is_flag=True, help="Send no signatures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
@@ -87,6 +88,7 @@ def command(
     profile: str,
     max_stake: int | None,
     rate: float | None,
+    game: str | None,
     unsigned: bool,
     as_json: bool,
 ) -> None:
@@ -107,8 +109,10 @@ def command(
         dialect = settings.profile_of(profile)
         signing = None if unsigned else settings.key_of(key, Path.cwd())[0]
         known = tuple(settings.player_of(text) for text in players)
+        if game:
+            settings.uuid_of(game, "game", "a game that the wallet knows")
         with _wallet(url, ca, signing, known) as (endpoint, known):
-            checkup = examine(Target(endpoint, dialect, signing, known, rate, max_stake))
+            checkup = examine(Target(endpoint, dialect, signing, known, rate, max_stake, game=game))
     except pytest.UsageError as error:
         raise _WrongUseError(str(error)) from None
     if as_json:

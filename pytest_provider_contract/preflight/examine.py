@@ -41,6 +41,7 @@ class Target:
         rate: At most so many callbacks a second, or None.
         max_stake: Largest stake in minor units, or None.
         narrow: Whether only some of the suite's rules are wanted, which may need no money.
+        game: A game that the wallet knows, or None to name new ones.
     """
 
     endpoint: Endpoint
@@ -50,6 +51,7 @@ class Target:
     rate: float | None = None
     max_stake: int | None = None
     narrow: bool = False
+    game: str | None = None
 
 
 def examine(target: Target) -> Checkup:
@@ -60,7 +62,7 @@ def examine(target: Target) -> Checkup:
     started_s = time.monotonic()
     reached = reach(target.endpoint)
     items = list(reached.items)
-    prober = Prober(target.endpoint, target.profile, target.key, target.rate)
+    prober = Prober(target.endpoint, target.profile, target.key, target.rate, target.game)
     try:
         if all(item.outcome is not Outcome.STOP for item in items):
             items += _until_stop(_Look(target, prober, reached.own_address).items())
@@ -243,7 +245,7 @@ class _Look:
             Who.OPERATOR if not made_up else Who.EITHER,
             f"give a session that is open: --operator-player={name}:SESSION"
             if made_up
-            else f"let {name} play, whatever the game, or name another --operator-player",
+            else f"let {name} play, or name another --operator-player, or a game that the wallet knows: --operator-game",
             seen,
         )
 

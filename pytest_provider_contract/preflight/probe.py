@@ -141,11 +141,20 @@ class Prober:
         profile: The dialect of the callbacks.
         key: Signs them; None sends no signature.
         rate: At most so many a second, or None.
+        game: The game that bets name, or None for new ones.
     """
 
-    def __init__(self, endpoint: Endpoint, profile: Profile, key: SigningKey | None, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        profile: Profile,
+        key: SigningKey | None,
+        rate: float | None = None,
+        game: str | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.sent = 0
+        self._game = game
         self._profile = profile
         self._key = key
         self._rate = rate
@@ -185,7 +194,7 @@ class Prober:
                 self._callback(Kind.BET, player),
                 transaction_id=new_id(),
                 round_id=new_id(),
-                game_id=new_id(),
+                game_id=self._game or new_id(),
                 amount=amount,
                 currency=currency,
             )
@@ -199,7 +208,7 @@ class Prober:
                 transaction_id=new_id(),
                 reference_id=bet.transaction_id if bet else new_id(),
                 round_id=bet.round_id if bet else new_id(),
-                game_id=bet.game_id if bet else new_id(),
+                game_id=bet.game_id if bet else self._game or new_id(),
                 round_closed=True,
             )
         )
@@ -228,7 +237,7 @@ class Prober:
                 transaction_id=new_id(),
                 reference_id=new_id(),
                 round_id=new_id(),
-                game_id=new_id(),
+                game_id=self._game or new_id(),
                 amount=0,
                 currency=currency,
                 round_closed=True,

@@ -63,6 +63,7 @@ BUNDLED = "--operator-url=reference"
         pytest.param([BUNDLED, "--operator-rate=nan"], ["above 0"], id="rate-nan"),
         pytest.param([BUNDLED, "--operator-rate=inf"], ["above 0"], id="rate-infinite"),
         pytest.param([BUNDLED, "--operator-reward=free-spins"], ["free-spins", "UUID"], id="reward-that-is-no-uuid"),
+        pytest.param([BUNDLED, "--operator-game=plinko"], ["plinko", "UUID", "game"], id="game-that-is-no-uuid"),
         pytest.param([BUNDLED, "--operator-certify-key=k"], ["needs --operator-certificate"], id="certify-key-alone"),
         pytest.param([BUNDLED, "--operator-certificate-days=3"], ["needs --operator-certificate"], id="days-alone"),
         pytest.param([BUNDLED, "--operator-seed=abc"], ["--operator-seed=abc", "whole number"], id="seed"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
 import pytest
 from honest_wallets import CHOICES, ERROR, PLAYERS, REWARD, Answered, Habits, Wallet
-from memory_wire import ReferenceOperator, Weather, Wire
+from memory_wire import CALM, ReferenceOperator, Weather, Wire
 
 # Loaded before pytester takes its snapshot of modules: compiled ones can't be loaded twice.
 import pytest_provider_contract.client
@@ -83,11 +84,50 @@ class Operator(ReferenceOperator):
         return dict(self._wallet.money)
 
 
+class KnowsItsGames(InEuros):
+    """Bets of games that are not in the operator's list are declined."""
+
+    games = ("0b6f6f43-1f0c-4a9c-9d0b-3f4f6d0e7a11", "8f2d3a90-64a1-4d0e-8f55-12d1c5b7e922")
+
+    def refusal(self, c: Callback, amount: int) -> object:  # type: ignore[override]
+        return super().refusal(c, amount) if c.game_id in self.games else ERROR
+
+
+@pytest.fixture
+def played(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
+    """Plays the suite against a wallet in memory."""
+
+    def play(wallet: type[Behind], chance: Random, weather: Weather, *options: str) -> pytest.RunResult:
+        wire = Wire(Operator(wallet), chance, weather)
+        monkeypatch.setattr(pytest_provider_contract.client, "Pool", lambda _: wire)
+        monkeypatch.setattr(Session, "_look_first", lambda _: None)  # it looks at the network too
+        monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+        players = [f"--operator-player={player.player_id}:{player.session_id}:EUR" for player in PLAYERS]
+        return pytester.runpytest_inprocess(
+            *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--operator-url=http://127.0.0.1:9"),
+            *("--operator-unsigned", "--operator-effort=quick", f"--operator-reward={REWARD}", *players, *options),
+        )
+
+    return play
+
+
+@pytest.mark.parametrize(("known", "green"), [(0, False), (1, True), (2, True)])
+def test_a_wallet_that_takes_only_bets_of_games_it_knows(
+    known: int, green: bool, played: Callable[..., pytest.RunResult]
+) -> None:
+    honest = KnowsItsGames(Habits(), {player.player_id: MONEY for player in PLAYERS})
+    wallet = type("OneOfThem", (Behind,), {"honest": honest, "chance": None})
+    games = [f"--operator-game={game}" for game in KnowsItsGames.games[:known]]
+    done = played(wallet, Random(1), CALM, "--operator-rules=BET,WIN,IDEM-03,IDEM-04", "-rs", *games)
+    assert done.ret == (pytest.ExitCode.OK if green else pytest.ExitCode.TESTS_FAILED)
+    assert ("give a second --operator-game" in done.stdout.str()) is (known == 1)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("fickle", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_wallet_that_conforms_at_random(
-    seed: int, fickle: bool, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    seed: int, fickle: bool, played: Callable[..., pytest.RunResult]
 ) -> None:
     chance = Random(seed)
     habits = drawn_habits(chance)
@@ -95,13 +135,4 @@ def test_a_wallet_that_conforms_at_random(
     wallet = type("OneOfThem", (Behind,), {"honest": honest, "chance": chance if fickle else None})
     # A late request comes soon: a wallet that is always overtaken by rollbacks could not be tested.
     weather = Weather(arrives=0.7) if habits.replay_tells == "current" else Weather(arrives=0.7, rereads=0, repeats=0)
-    wire = Wire(Operator(wallet), chance, weather)
-    monkeypatch.setattr(pytest_provider_contract.client, "Pool", lambda _: wire)
-    monkeypatch.setattr(Session, "_look_first", lambda _: None)  # it looks at the network too
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    players = [f"--operator-player={player.player_id}:{player.session_id}:EUR" for player in PLAYERS]
-    done = pytester.runpytest_inprocess(
-        *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--operator-url=http://127.0.0.1:9"),
-        *("--operator-unsigned", "--operator-effort=quick", f"--operator-reward={REWARD}", *players),
-    )
-    assert done.ret == pytest.ExitCode.OK, habits
+    assert played(wallet, chance, weather).ret == pytest.ExitCode.OK, habits
