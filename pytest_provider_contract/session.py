@@ -463,7 +463,7 @@ class Session:
                 p.player_id: "" if p.session_id == f"session-{p.player_id}" else ":SESSION" for p in settings.players
             }
             words += [f"--operator-player={player_id}{place}" for player_id, place in places.items()]
-        words += [f"--operator-reward={reward}" for reward in given("operator_reward") or ()]
+        words += [f"--operator-{name}={id_}" for name in ("reward", "game") for id_ in given(f"operator_{name}") or ()]
         return shlex.join(["pytest", *words])
 
     @pytest.hookimpl(wrapper=True)

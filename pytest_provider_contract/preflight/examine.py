@@ -245,7 +245,7 @@ class _Look:
             Who.OPERATOR if not made_up else Who.EITHER,
             f"give a session that is open: --operator-player={name}:SESSION"
             if made_up
-            else f"let {name} play, or name another --operator-player, or a game that the wallet knows: --operator-game",
+            else f"let {name} play, or name another --operator-player, or a game that it knows: --operator-game",
             seen,
         )
 

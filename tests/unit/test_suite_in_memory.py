@@ -126,9 +126,7 @@ def test_a_wallet_that_takes_only_bets_of_games_it_knows(
 @pytest.mark.long
 @pytest.mark.parametrize("fickle", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_wallet_that_conforms_at_random(
-    seed: int, fickle: bool, played: Callable[..., pytest.RunResult]
-) -> None:
+def test_a_wallet_that_conforms_at_random(seed: int, fickle: bool, played: Callable[..., pytest.RunResult]) -> None:
     chance = Random(seed)
     habits = drawn_habits(chance)
     honest = InEuros(habits, {player.player_id: MONEY for player in PLAYERS})
