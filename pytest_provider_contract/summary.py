@@ -130,7 +130,7 @@ def _of_rules(results: Results, verdict: Verdict) -> list[str]:
     for id_, evidence in sorted(results.advisories.items()):
         if RULES[id_].part == "preflight":
             continue  # the first look tells its own in full
-        lines.append(f"advisory  {id_} SHOULD  {RULES[id_].text}  ({evidence['count']} times; {evidence['evidence']})")
+        lines.append(f"advisory  {id_} SHOULD  {RULES[id_].text}  ({evidence['count']}x; {evidence['evidence']})")
     grouped: dict[str, list[str]] = {}
     for id_, reason in verdict.reasons.items():
         if reason != "not selected":

@@ -18,7 +18,7 @@ def workflow_commands(report: Report) -> list[str]:
     errors = [_command("error", f"{f.rule} {f.text}", _told(f)) for f in report.findings]
     errors += [_command("error", "provider contract", problem) for problem in report.problems]
     warnings = [
-        _command("warning", f"{rule.id} {rule.text}", f"{rule.advisory_count} times; {rule.advisory}")
+        _command("warning", f"{rule.id} {rule.text}", f"{rule.advisory_count}x; {rule.advisory}")
         for rule in report.rules
         if rule.state == "advisory"
     ]

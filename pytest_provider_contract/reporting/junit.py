@@ -63,7 +63,7 @@ def _case(suite: ET.Element, rule: RuleResult, report: Report) -> None:
     if rule.intermittent:
         facts["intermittent"] = rule.intermittent
     if rule.advisory:
-        facts["advisory"] = f"{rule.advisory_count} times; {rule.advisory}"
+        facts["advisory"] = f"{rule.advisory_count}x; {rule.advisory}"
     _properties(case, facts)
     if rule.state == "not tested":
         ET.SubElement(case, "skipped", {"message": _clean(rule.reason or "")})
