@@ -101,6 +101,14 @@ def test_catalogue() -> None:
     assert len(set(sentences)) == len(sentences)
 
 
+def test_every_variant_is_told_by_its_theme() -> None:
+    # What takes luck or time is told by its module, in tests and benchmarks.
+    themes = {each.name: each.part.__module__ for each in variants().values()}
+    assert not {
+        name for name, theme in themes.items() if ".reference.faults." not in theme and ".conforming." not in theme
+    }
+
+
 def test_list() -> None:
     command = [sys.executable, "-m", "pytest_provider_contract.reference", "--list"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -151,7 +151,9 @@ _WINDOWS = {"5ms": 0.005, "1ms": 0.001, "500us": 0.000_5, "200us": 0.000_2, "100
 
 for (_name, (_race, _rules)), (_label, _seconds) in itertools.product(_RACES.items(), _WINDOWS.items()):
     _sentence = str(_race.__doc__).format(window=_label.replace("us", " µs").replace("ms", " ms"))
-    fault(f"{_name}-{_label}", *_rules)(type(_race.__name__, (_race,), {"window": _seconds, "__doc__": _sentence}))
+    # An abstract class would have the module of `abc`.
+    _members = {"window": _seconds, "__doc__": _sentence, "__module__": __name__}
+    fault(f"{_name}-{_label}", *_rules)(type(_race.__name__, (_race,), _members))
 
 
 @fault("duplicate-free-win-race", "RACE-02", "RACE-09")
