@@ -27,7 +27,8 @@ _CONFIRMATIONS = 2
 _RACE_ATTEMPTS = 10
 _LONGEST_REPEAT_S = 10.0
 _LONG_STEPS = 40
-_LEAST_SHRINKING_S = 2.0
+# A run that is red may take its time for the sequence, but not much more than the effort's.
+_SHRINKING_S, _LEAST_SHRINKING_S = 8.0, 2.0
 # About so many callbacks tell apart what the evidence leaves.
 _PROBING = 120
 _OF_THE_NETWORK = ("RACE", "LOST")
@@ -160,7 +161,7 @@ class Inquiry:
         """The shortest performance found that shows the same, and how often it did in how many tries."""
         total_s = self._settings.effort.total_s
         left_s = max(total_s - self._pace.elapsed_s, _LEAST_SHRINKING_S)
-        deadline_s = self._now() + min(max(total_s / 4, 5), 30, left_s)
+        deadline_s = self._now() + min(max(total_s / 4, _SHRINKING_S), 30, left_s)
         hanging = first.hangs
         if not hanging:
             # What shows without races and lost replies as well is no matter of them; nor is what

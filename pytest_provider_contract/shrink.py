@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from pytest_provider_contract.callbacks import Spelling
+from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step
 
 _LONG_PART = 8
 _MANY = 40
-_FEW = (2, 8, 32, 128)
+_FEW = (2, 8, 32)
 _SIMPLE_AMOUNTS = (1, 10, 100, 1000)
 
 
@@ -25,7 +26,6 @@ def simpler(scenario: Scenario) -> Iterator[Scenario]:
     Whole bets are left out before single steps, and nothing is reworded before no step can be
     left out: fewer callbacks matter most to whoever reads the result.
     """
-    yield from _without_one_kind_of_others(scenario)
     yield from _with_long_parts_left_out(scenario)
     yield from _with_fewer_bets(scenario)
     for position in reversed(range(len(scenario.steps))):
@@ -45,37 +45,29 @@ def _others(scenario: Scenario) -> list[int]:
     return others if len(others) < len(steps) else []
 
 
+def _keeping(scenario: Scenario, count: int) -> Scenario:
+    others = _others(scenario)
+    return scenario.without(*others[: len(others) - count])
+
+
 def _with_fewest_others(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:
     # A transaction that is told wrongly after many others often takes a few of them only, and else
     # a number of them, which halving finds in a tenth of the tries that leaving them out takes.
-    others = _others(scenario)
-    if not others:
-        return scenario
-
-    def keeping(count: int) -> Scenario:
-        return scenario.without(*others[: len(others) - count])
-
-    too_few, enough = 0, len(others)
     for count in _FEW:
-        if count >= enough:
-            break
-        if fails(keeping(count)):
-            enough = count
-        else:
-            too_few = count
+        if count < len(_others(scenario)) and fails(few := _keeping(scenario, count)):
+            return few
+    for kind in Kind:
+        others = [i for i in _others(scenario) if scenario.steps[i].send is kind]
+        if others and fails(without := scenario.without(*others)):
+            scenario = without
+    too_few, enough = 0, len(_others(scenario))
     while enough - too_few > 1:
         middle = (enough + too_few) // 2
-        if fails(keeping(middle)):
+        if fails(_keeping(scenario, middle)):
             enough = middle
         else:
             too_few = middle
-    return keeping(enough)
-
-
-def _without_one_kind_of_others(scenario: Scenario) -> Iterator[Scenario]:
-    others = _others(scenario)
-    for kind in dict.fromkeys(scenario.steps[i].send for i in others):
-        yield scenario.without(*(i for i in others if scenario.steps[i].send is kind))
+    return _keeping(scenario, enough) if enough else scenario
 
 
 def _with_long_parts_left_out(scenario: Scenario) -> Iterator[Scenario]:

@@ -222,6 +222,6 @@ def test_as_many_others_stay_as_it_takes(kept: int) -> None:
         return own == [Kind.BET, Kind.WIN, Kind.WIN] and len({s.bet for s in value.steps if s.send is Kind.BET}) > kept
 
     def until_tired(value: Scenario) -> bool:
-        return sent < 10_000 and fails(value)
+        return sent < 5_000 and fails(value)
 
     assert len(shrink(long, until_tired).steps) == kept + 3
