@@ -139,7 +139,7 @@ class Purse:
 
     def _is_limited(self, amount: int) -> bool:
         performance = self._provider.play(scenario(BetPlan(amount), bet(), rollback()))
-        if performance.hangs:
+        if performance.violation is not None and performance.hangs:
             # Nothing is gained by waiting for it once more.
             raise LimitUnknownError(performance)
         wire = self._settings.profile.statuses[Status.BET_LIMIT].encode()

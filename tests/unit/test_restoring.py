@@ -11,6 +11,7 @@ from memory_wire import run_at
 
 from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.profile import Status
+from pytest_provider_contract.provider import Performance
 from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
 
 
@@ -77,3 +78,11 @@ def test_a_limit_that_is_named_only_where_there_is_money_forbids_large_wins(
     # What a large win has credited could never be taken back with stakes so small.
     assert run.funds().allow_large is (limit is None)
     assert wallet.money == {"alice": money, "bob": money}
+
+
+def test_an_operator_that_is_slow_within_its_deadlines_has_its_limits_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Performance, "hangs", True)
+    wallet = Wallet(Habits(), {"alice": 90_000, "bob": 80_000})
+    assert run_at(wallet, tmp_path).funds().balance == 80_000
