@@ -1,8 +1,8 @@
 """Which variants of the bundled operator the suite calls faulty, by which rule, and how fast.
 
 Every variant is a run of its own, as a user would start it; a fault's run ends with its first
-failure. Results are kept one line each, so that an interrupted measurement goes on where it
-stopped, and the table is written from all of them:
+failure. Results are kept one line each in detection.jsonl, so that an interrupted measurement goes
+on where it stopped, on another machine too, and the table is written from all of them:
 
     python benchmarks/detection.py                     # every fault, seeds 1-5; conforming, 20 runs
     python benchmarks/detection.py --seeds 1 --runs 1  # once each
@@ -135,7 +135,9 @@ def suite_commit() -> str:
         done = subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True, check=True)  # noqa: S607
         return done.stdout.strip()
 
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "..") else "")
+    # What it writes itself is kept in the repository, and makes no other suite.
+    changed = git("status", "--porcelain", "--", "..", ":(exclude)detection.jsonl", ":(exclude)detection.md")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def read(path: Path) -> list[Row]:
