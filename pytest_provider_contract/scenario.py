@@ -8,7 +8,7 @@ scenarios easy to shrink. Ids, timestamps and signatures are minted when a step 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -20,6 +20,8 @@ from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.schemas import first_error
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.transport import Fault
+
+_MANY = 24
 
 Conflict = Literal["amount", "round", "game", "bet"]
 Reward = Literal["granted", "unknown"]
@@ -247,6 +249,20 @@ def rollback(index: int = 0, attempt: int = 0, **more: Any) -> Step:
 def together(*steps: Step) -> tuple[Step, ...]:
     """Steps that are sent at the same time."""
     return (replace(steps[0], together=False), *(replace(step, together=True) for step in steps[1:]))
+
+
+def each_of_many(about: Callable[[int], Sequence[Step]], focus: int) -> Scenario:
+    """The same about many bets in turn: what goes wrong with one in twenty must not take luck to meet.
+
+    Args:
+        about: What is sent about a bet.
+        focus: Which of the steps about the last bet has the focus.
+    """
+    steps = [list(about(index)) for index in range(_MANY)]
+    steps[-1][focus] = replace(steps[-1][focus], focus=True)
+    return scenario(
+        [BetPlan(30, 20, round=index) for index in range(_MANY)], *(step for some in steps for step in some)
+    )
 
 
 # -- JSON ----------------------------------------------------------------------------------------------

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, balance, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import (
+    BetPlan,
+    Damage,
+    Scenario,
+    Step,
+    balance,
+    bet,
+    each_of_many,
+    rollback,
+    scenario,
+    win,
+)
 from pytest_provider_contract.suite_check import SuiteCheck
 
 # How many other bets lie in between: as many as the operator is quick enough for.
@@ -19,6 +30,7 @@ def test_a_bet_replayed(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(1000), bet(), bet(), balance(), bet(), rollback()),
         scenario([BetPlan(1000), BetPlan(70)], bet(0), bet(1), bet(0, focus=True), rollback(0), rollback(1)),
+        each_of_many(lambda i: (bet(i), bet(i), rollback(i)), focus=1),
     )
     if not contract_check.run.funds().stake_limited:
         # What is left would not pay for it once more.
@@ -30,6 +42,7 @@ def test_a_win_replayed(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(1000, 700), bet(), win(), win(), balance(), win()),
         scenario([BetPlan(1000, 700), BetPlan(60, 9)], bet(0), bet(1), win(0), win(1), win(0, focus=True), win(1)),
+        each_of_many(lambda i: (bet(i), win(i), win(i)), focus=2),
     )
 
 

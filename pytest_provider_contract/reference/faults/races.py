@@ -355,6 +355,19 @@ class Every20thWinNotRecorded(LaxWallet):
             self._move(win, account, win.amount)
 
 
+@fault("every-20th-refund-not-recorded", "ROLLBACK-03", "ROLLBACK-02", "SEQ-01")
+class Every20thRefundNotRecorded(LaxWallet):
+    """Every twentieth refund is credited but not remembered, as by a crash between the two: a retry credits again."""
+
+    _count: ClassVar[Iterator[int]] = itertools.count(1)
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        if next(self._count) % 20:
+            super()._refund(rollback, record, account)
+        else:
+            self._move(rollback, account, record.stake)
+
+
 class _RecordedLate(LaxWallet):
     """Commits the money at once and its record some time after the reply."""
 
