@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from pytest_provider_contract.launch.provider_api import ProviderApi
     from pytest_provider_contract.launch.terms import Terms
 
+_SUITE_NAME = "pytest_provider_contract.suite"
 _WORKER_INPUT = "provider_contract"
 _STARTING_S = 30.0
 
@@ -205,10 +206,12 @@ class Session:
     def _add_suite(self) -> None:
         config = self.config
         package = Path(__file__).parent
-        named = [a for a in config.args if a == "pytest_provider_contract" or _same(a, package) or _same(a, SUITE)]
+        names = ("pytest_provider_contract", _SUITE_NAME)
+        named = [a for a in config.args if a in names or _same(a, package) or _same(a, SUITE)]
         chosen = config.args_source is pytest.Config.ArgsSource.ARGS
         if chosen and not named:
-            self.with_suite = any(_same(Path(arg.partition("::")[0]).parent, SUITE) for arg in config.args)
+            files = [arg.partition("::")[0] for arg in config.args]
+            self.with_suite = any(_same(Path(f).parent, SUITE) or f.startswith(f"{_SUITE_NAME}.") for f in files)
             return
         instead = self._instead_of_the_suite()
         kept = [arg for arg in config.args if arg not in named]

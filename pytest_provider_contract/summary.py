@@ -50,19 +50,20 @@ def judge_rules(results: Results, settings: Settings, selected: Collection[str])
             states[id_] = "passed"
         elif rule.part == "suite":
             states[id_] = "not tested"
-            off = settings.lacks(rule.needs) if id_ in selected else None
-            reasons[id_] = off or _reason(id_, results, selected)
+            if id_ not in selected:
+                reasons[id_] = "not selected"
+                continue
+            off = settings.lacks(rule.needs)
+            reasons[id_] = off or _reason(id_, results)
             other = ALTERNATIVES.get(id_)
             if off is None and other and results.exercised[other]:
                 reasons[id_] = f"the operator chose the other conforming way, see {other}"
-            elif off is None and id_ in selected and id_ not in results.not_tested:
+            elif off is None and id_ not in results.not_tested:
                 missing.append(id_)
     return Verdict(states, reasons, tuple(missing))
 
 
-def _reason(id_: str, results: Results, selected: Collection[str]) -> str:
-    if id_ not in selected:
-        return "not selected"
+def _reason(id_: str, results: Results) -> str:
     if id_ in results.not_tested:
         return results.not_tested[id_]
     if results.slow:

@@ -57,10 +57,18 @@ def test_pyargs_runs_only_the_suite(contract_run: Run, pytester: pytest.Pytester
     assert _verdicts(result) == {"Rollback": ["1", "0", "0", "10"]}
 
 
-def test_one_chapter_by_its_path(contract_run: Run) -> None:
-    result = contract_run(str(SUITE / "players.py"))
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param([str(SUITE / "players.py")], id="path"),
+        pytest.param(["--pyargs", "pytest_provider_contract.suite.players"], id="name"),
+    ],
+)
+def test_one_chapter_alone(contract_run: Run, chosen: list[str]) -> None:
+    result = contract_run(*chosen)
     assert result.ret == 0
     assert set(_verdicts(result)) == {"Players"}
+    result.stdout.no_fnmatch_line("not tested*")
 
 
 def test_one_test_by_its_path(contract_run: Run) -> None:

@@ -46,6 +46,7 @@ NOT_IN_THE_SCRIPT = {
     "bet-with-meta-refused",
     "conflicting-free-win-credits",
     "early-win-settles-open-bet-of-round",
+    "every-20th-refund-not-recorded",
     "foreign-currency-bet-succeeds-on-retry",
     "free-bet-rollback-cancels-round",
     "http-400-on-unsigned-invalid-json",
