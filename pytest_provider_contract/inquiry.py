@@ -63,6 +63,7 @@ class Inquiry:
         self._results = results
         self._now = now
         self._recent = Recent()
+        self._known: dict[frozenset[str], None] = {}
 
     def play(self, plan: Scenario) -> Performance:
         """Play a scenario, and remember it as evidence for a diagnosis.
@@ -221,14 +222,18 @@ class Inquiry:
     ) -> tuple[Cause, ...]:
         """Say why, from what the run has seen and, where that does not decide, from a few more scenarios."""
         can_probe = not (performance.hangs or self._results.gone) and self._pace.affords(_PROBING, share=0.3)
-        return diagnose(
+        causes = diagnose(
             performance,
             self._settings.profile,
             self._recent.kept,
             self._probed if can_probe else None,
             advisory=advisory,
             steady=steady,
+            known=self._known,
         )
+        if causes and not any(cause.occasional for cause in causes):
+            self._known[frozenset(cause.id for cause in causes)] = None
+        return causes
 
     def _probed(self, plan: Scenario) -> Performance | None:
         if plan.players > len(self._provider.players) or (plan.forges and self._settings.unsigned):

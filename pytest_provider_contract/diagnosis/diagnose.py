@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from pytest_provider_contract.checks import Answer, Violation
@@ -50,6 +50,7 @@ def diagnose(
     *,
     advisory: str | None = None,
     steady: bool = False,
+    known: Collection[frozenset[str]] = (),
 ) -> tuple[Cause, ...]:
     """The likely causes of what a performance shows.
 
@@ -60,6 +61,7 @@ def diagnose(
         probe: Plays a further scenario when several flaws are left; None if it can't.
         advisory: The SHOULD rule that was not followed, where that is the matter.
         steady: Whether the same showed at every repetition, so that nothing may be said to come and go.
+        known: Ids of the causes of each earlier finding: what they explain as well needs no other.
 
     Returns:
         One cause where the evidence leaves one, several where it does not decide, none
@@ -89,7 +91,7 @@ def diagnose(
             others.append(replace(other, earlier=frozenset(earlier)))
             earlier |= other.succeeded
     record = replace(record, earlier=frozenset(earlier))
-    found = _Inquiry(record, others, probe, steady=steady).causes()
+    found = _Inquiry(record, others, probe, steady=steady).causes(known)
     return found or _wrong_currency(record)
 
 
@@ -129,7 +131,23 @@ class _Inquiry:
         self.pool = [flaw.again(record) for each in showing for flaw in candidates(each)]
         self.fitting = [flaw for flaw in self.pool if explains(flaw, record)]
 
-    def causes(self) -> tuple[Cause, ...]:
+    def causes(self, known: Collection[frozenset[str]]) -> tuple[Cause, ...]:
+        return self._known_again(known) or self._searched()
+
+    def _known_again(self, known: Collection[frozenset[str]]) -> tuple[Cause, ...]:
+        """The causes of an earlier finding, if every one of them explains this one too: one fault, one cause.
+
+        Most of what a broken wallet fails shows the same, and a search for each would take minutes.
+        """
+        # A flaw that is fitted to what it explains explains something else with other parameters.
+        sure = [flaw for flaw in self.fitting if not flaw.made_to_fit and flaw.shown_by is None]
+        explaining = {flaw.diagnosis.id for flaw in sure}
+        for ids in known:
+            if ids <= explaining:
+                return _causes(self._plainest_first([flaw for flaw in sure if flaw.diagnosis.id in ids]))
+        return ()
+
+    def _searched(self) -> tuple[Cause, ...]:
         left = self._left(self.fitting, self.others)
         if left and self.probe is not None:
             left = self._probed(left)

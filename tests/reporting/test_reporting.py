@@ -53,6 +53,10 @@ class TestGroups:
         assert [len(group) for group in groups] == [1, 3]
         assert groups[0][0]["rule"] == "SIG-01"
 
+    def test_a_spelling_of_the_body_is_no_better_evidence_than_the_plain_one(self) -> None:
+        findings = [finding(rule, "1 bet 5", causes=[cause("a")]) for rule in ("SIG-06", "BET-01", "SEQ-01")]
+        assert [each["rule"] for each in grouped_findings(findings)[0]] == ["BET-01", "SIG-06", "SEQ-01"]
+
     def test_the_same_wrong_reply_is_one_fault_and_another_status_another(self) -> None:
         def told(status: int, words: str) -> dict[str, object]:
             return finding("REPLY-01", words, expected="HTTP 200", actual=f"HTTP {status}")

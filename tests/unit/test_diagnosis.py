@@ -330,6 +330,31 @@ def test_evidence_decides_between_flaws(tmp_path: Path) -> None:
     assert [cause.id for cause in causes] == ["rollback-keyed-on-transaction-id"]
 
 
+def test_what_an_earlier_finding_was_caused_by_is_not_searched_again(tmp_path: Path) -> None:
+    def unasked(plan: Scenario) -> Performance | None:
+        raise AssertionError(plan)
+
+    provider = provider_of_reference("bet-costs-nothing", tmp_path)
+    performance, earlier = first_violation(provider)
+    (cause,) = diagnose(performance, PROFILE, earlier, provider.play)
+    again = provider.play(scenario(BetPlan(40, 9), bet(), bet(), win()))
+    known = [frozenset({"bet-not-deduplicated"}), frozenset({cause.id})]
+    assert diagnose(again, PROFILE, [performance], unasked, known=known) == (cause,)
+    # Of several that were left, one that this does not fit has them all looked at again.
+    several = [frozenset({cause.id, "bet-not-deduplicated"})]
+    with pytest.raises(AssertionError, match="Scenario"):
+        diagnose(again, PROFILE, [performance], unasked, known=several)
+    assert diagnose(again, PROFILE, [performance], provider.play, known=several) == (cause,)
+
+
+def test_a_cause_that_is_known_does_not_hide_another(tmp_path: Path) -> None:
+    provider = provider_of_reference("rollback-repeat-refunds-again", tmp_path)
+    performance = provider.play(scenario(BetPlan(40), bet(), rollback(), rollback()))
+    known = [frozenset({"bet-not-debited"}), frozenset({"bet-not-deduplicated"})]
+    causes = diagnose(performance, PROFILE, [], provider.play, known=known)
+    assert [cause.id for cause in causes] == ["rollback-not-deduplicated"]
+
+
 def test_a_fault_that_comes_and_goes_is_called_so() -> None:
     class Sometimes(Wallet):
         def debit(self, c: Callback, amount: int) -> None:
