@@ -113,6 +113,8 @@ def _parts(names: str | None) -> Parts:
 def _list() -> None:
     from pytest_provider_contract.reference.variants import variants  # noqa: PLC0415
 
+    if hasattr(signal, "SIGPIPE"):  # `--list | head` ends quietly
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     known = variants().values()
     wide = max(len(each.name) for each in known)
     for each in known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -23,9 +24,17 @@ def have_certificate(path: Path, address: str) -> None:
         address: The IP address that the certificate is for, besides ``localhost``.
 
     Raises:
-        OSError: The file can't be written.
+        OSError: The file can't be read or written.
+        ValueError: It holds something else.
     """
     if path.exists():
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+        except ssl.SSLError:
+            raise ValueError(
+                f"--certificate: {path} holds no key and its certificate in PEM form; name a file that is missing "
+                "to have them made"
+            ) from None
         return
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bundled operator")])

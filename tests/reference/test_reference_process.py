@@ -148,6 +148,7 @@ def test_runs_in_the_background() -> None:
         (["--public-key=/nonexistent/x"], "No such file"),
         (["--unsigned", "--variant=http-2"], "give --certificate FILE"),
         (["--unsigned", "--variant=http-2", "--certificate=/nonexistent/x"], "No such file"),
+        (["--unsigned", "--variant=http-2", f"--certificate={__file__}"], "holds no key and its certificate"),
     ],
 )
 def test_wrong_use(arguments: list[str], complaint: str) -> None:

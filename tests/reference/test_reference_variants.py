@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -116,6 +117,16 @@ def test_list() -> None:
     for name, each in variants().items():
         assert re.search(rf"^{name} +{each.kind}", text, re.MULTILINE)
         assert each.sentence in text
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no pipes that break here")
+def test_the_list_ends_quietly_when_no_more_of_it_is_wanted() -> None:
+    command = [sys.executable, "-m", "pytest_provider_contract.reference", "--list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listing:
+        assert listing.stdout
+        assert listing.stderr
+        listing.stdout.close()
+        assert listing.stderr.read() == ""
 
 
 def test_a_name_that_is_nearly_right() -> None:
