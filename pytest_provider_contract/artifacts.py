@@ -128,3 +128,8 @@ def read_replay(path: Path) -> Scenario:
     except (OSError, ValueError, RecursionError) as error:
         raise ScenarioError(f"{path} can't be read as JSON: {error}") from None
     return from_json(data)
+
+
+def relative(path: Path, here: Path) -> Path:
+    """A path as it is told to somebody who works in a directory."""
+    return path.relative_to(here) if path.is_relative_to(here) else path

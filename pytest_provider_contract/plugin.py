@@ -83,7 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         session = Session.start(config)
         config.pluginmanager.register(session, _SESSION)
-        config.pluginmanager.register(session.folding, _SESSION + "-folding")
+        for name in ("collecting", "failing", "folding"):
+            config.pluginmanager.register(getattr(session, name), f"{_SESSION}-{name}")
     else:
         given = [name for name, *_ in (*_OPTIONS, *_LISTS, *_SWITCHES) if config.getoption(_ini(name))]
         if given:

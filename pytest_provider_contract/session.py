@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import sys
 import tempfile
 import time
@@ -20,14 +19,14 @@ import pytest
 from filelock import FileLock
 
 from pytest_provider_contract import __version__
-from pytest_provider_contract.artifacts import read_replay, write_artifacts
+from pytest_provider_contract.artifacts import relative
 from pytest_provider_contract.bundled import bundled_operator
 from pytest_provider_contract.callbacks import encode
 from pytest_provider_contract.certificate import CertificateError, obstacles, remove_stale
 from pytest_provider_contract.certifying import Certifier
-from pytest_provider_contract.client import OperatorClient, OperatorGoneError
-from pytest_provider_contract.collecting import CHAPTER_FILES, SUITE, SuiteModule, rules_of
-from pytest_provider_contract.finding import ContractViolation, render
+from pytest_provider_contract.client import OperatorClient
+from pytest_provider_contract.collecting import Collecting, rules_of
+from pytest_provider_contract.failing import Failing
 from pytest_provider_contract.folding import OneFaultOnce
 from pytest_provider_contract.history import Player
 from pytest_provider_contract.memory import RULE as RECALL_RULE
@@ -36,15 +35,14 @@ from pytest_provider_contract.preflight.checkup import Checkup, Item, Outcome, S
 from pytest_provider_contract.preflight.examine import Target, examine
 from pytest_provider_contract.preflight.reach import reach
 from pytest_provider_contract.progress import Progress
-from pytest_provider_contract.redaction import address, hidden
+from pytest_provider_contract.redaction import address
 from pytest_provider_contract.reporting import PAGE, Report, build_report, write_reports
 from pytest_provider_contract.reporting.github import job_summary, workflow_commands
 from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.run import ContractRun, NotTestedError
-from pytest_provider_contract.saved import SavedError, read_saved, to_json, write_saved
-from pytest_provider_contract.scenario import ScenarioError
-from pytest_provider_contract.settings import STATE_DIRECTORY, Settings, certificate_path, read_settings
+from pytest_provider_contract.saved import read_saved, to_json, write_saved
+from pytest_provider_contract.settings import Settings, certificate_path, read_settings
 from pytest_provider_contract.signing import SigningKey
 from pytest_provider_contract.suite_check import SuiteCheck
 from pytest_provider_contract.summary import Verdict, judge_rules, table
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
     from pytest_provider_contract.launch.provider_api import ProviderApi
     from pytest_provider_contract.launch.terms import Terms
 
-_SUITE_NAME = "pytest_provider_contract.suite"
 _WORKER_INPUT = "provider_contract"
 _STARTING_S = 30.0
 
@@ -70,8 +67,8 @@ class Session:
         self.config = config
         self.settings = settings
         self.results = Results()
-        self.selected: set[str] = set()
-        self.with_suite = False
+        self.collecting = Collecting(config, settings)
+        self.failing = Failing(config, settings, lambda: self._run)
         self.problems: list[str] = []
         self.report: Report | None = None
         self._written = False
@@ -107,7 +104,7 @@ class Session:
             elif settings.bundled:
                 settings = _start_bundled(settings, resources)
             session = cls(config, settings, resources)
-            session._add_suite()
+            session.collecting.add_suite()
             if worker_input is None:
                 session._look_first()
             session._spent_s = time.monotonic() - begun_s
@@ -124,7 +121,7 @@ class Session:
         """
         s = self.settings
         assert s.endpoint is not None  # noqa: S101 - start() has set it
-        if not self.with_suite:
+        if not self.collecting.with_suite:
             if not s.bundled:
                 _refuse_wrong_use(s, reach(s.endpoint).items[-1])
             return
@@ -147,9 +144,7 @@ class Session:
         if (stop := self._checkup.stop) is not None:
             _refuse_wrong_use(s, stop)
             self.results.findings.append(stop.finding().to_json())
-            # One test needs no workers; xdist has not looked at the option yet.
-            self.config.option.dist = "no"
-            self.config.args[:] = [str(SUITE / "preflight.py")]
+            self.collecting.give_up()
 
     @property
     def _is_worker(self) -> bool:
@@ -192,103 +187,14 @@ class Session:
             self.problems.append(f"a worker ended without telling what it found: {error}")
             return
         self.results.merge(told["results"])
-        self.selected.update(told["selected"])
-        self.with_suite = self.with_suite or told["with_suite"]
+        self.collecting.selected.update(told["selected"])
+        self.collecting.with_suite = self.collecting.with_suite or told["with_suite"]
 
     def _worker_lock(self) -> FileLock:
         # Workers that share players take turns.
         pair = [p.player_id for p in self.settings.players]
         name = hashlib.sha256(f"{self.settings.endpoint}{pair}".encode()).hexdigest()[:16]
         return FileLock(Path(tempfile.gettempdir()) / f"provider-contract-{name}.lock")
-
-    # -- collecting -------------------------------------------------------------------------------------
-
-    def _add_suite(self) -> None:
-        config = self.config
-        package = Path(__file__).parent
-        names = ("pytest_provider_contract", _SUITE_NAME)
-        named = [a for a in config.args if a in names or _same(a, package) or _same(a, SUITE)]
-        chosen = config.args_source is pytest.Config.ArgsSource.ARGS
-        if chosen and not named:
-            files = [arg.partition("::")[0] for arg in config.args]
-            self.with_suite = any(_same(Path(f).parent, SUITE) or f.startswith(f"{_SUITE_NAME}.") for f in files)
-            return
-        instead = self._instead_of_the_suite()
-        kept = [arg for arg in config.args if arg not in named]
-        if not chosen and instead:
-            kept = []
-        # File by file, because pytest collects files that are named whatever python_files says.
-        config.args[:] = [*kept, *(str(SUITE / f"{name}.py") for name in instead or CHAPTER_FILES)]
-        self.with_suite = not instead
-
-    def _instead_of_the_suite(self) -> tuple[str, ...]:
-        """The file to collect for options that play something recorded, which must be readable."""
-        if self.settings.replay:
-            try:
-                read_replay(self.settings.replay)
-            except ScenarioError as error:
-                raise pytest.UsageError(f"--operator-replay: {error}") from None
-            return ("replay",)
-        if self.settings.recheck:
-            try:
-                saved = read_saved(self.settings.recheck)
-            except SavedError as error:
-                raise pytest.UsageError(f"--operator-recheck: {error}") from None
-            known = {p.player_id for p in self.settings.players}
-            if missing := [player_id for player_id in saved.players if player_id not in known]:
-                raise pytest.UsageError(
-                    f"--operator-recheck: transactions of {missing[0]!a} were saved: "
-                    "name that player with --operator-player too"
-                )
-            return ("recheck",)
-        return ()
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-        """Collect the suite's files whatever names the project's ini wants tests to have."""
-        if module_path.parent != SUITE:
-            return None
-        # Outside the project's root pytest would leave the file out of the ids, so that --lf and
-        # reports could not tell chapters apart.
-        return SuiteModule.from_parent(
-            parent, path=module_path, nodeid=f"pytest_provider_contract/suite/{module_path.name}"
-        )
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-        """Check that every chapter is there, leave out what was not asked for, note what stays."""
-        chapters = {item.path.stem for item in items if item.path.parent == SUITE}
-        named = set(config.args)
-        whole = all(str(SUITE / f"{name}.py") in named for name in CHAPTER_FILES)
-        whole = whole and not config.getoption("lf", False)
-        if whole and (lost := [name for name in CHAPTER_FILES if name not in chapters]):
-            raise pytest.UsageError(
-                f"the contract's chapter {lost[0]} was not collected: does an option or conftest ignore {SUITE}?"
-            )
-        if self.settings.rules is not None:
-            self._deselect(config, items)
-        collected = {item for item in items if item.path.parent == SUITE}
-        for item in items:
-            # For -k, with a hyphen as the catalogue writes it or an underscore as Python does.
-            for rule in rules_of(item):
-                item.extra_keyword_matches.update((rule, rule.replace("-", "_")))
-        try:
-            result = yield
-            senseless = self._checkup is not None and self._checkup.stop is not None
-            if self._certifier is not None and not senseless and not (whole and collected <= set(items)):
-                raise pytest.UsageError(
-                    "--operator-certificate needs the whole contract: leave out -k, -m, --deselect, --lf and paths"
-                )
-            return result
-        finally:
-            self.selected = {rule for item in items for rule in rules_of(item)}
-
-    def _deselect(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        wanted = self.settings.rules or frozenset()
-        out = [item for item in items if (rules := rules_of(item)) and not wanted & set(rules)]
-        if out and self.settings.replay is None and self.settings.recheck is None:
-            config.hook.pytest_deselected(items=out)
-            items[:] = [item for item in items if item not in out]
 
     # -- fixtures ---------------------------------------------------------------------------------------
 
@@ -391,85 +297,6 @@ class Session:
         return lines
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Show a finding instead of a traceback."""
-        report = yield
-        error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, ContractViolation):
-            report.longrepr = self._tell(error, item.nodeid)
-        elif isinstance(error, SenselessError):
-            report.longrepr = "\n".join(error.item.lines())
-        elif isinstance(error, NotTestedError):
-            report.longrepr = f"not tested: {error}"
-        elif isinstance(error, OperatorGoneError) and item.path.parent == SUITE:
-            # Noted, so that the other tests do not wait for it once more.
-            report.longrepr = f"not tested: {self.run.gone(error)}"
-        self._hide_secrets(report)
-        if item.path.parent == SUITE and call.when == "call":
-            self.run.results.ran.update(rules_of(item))
-        return report
-
-    def _hide_secrets(self, report: pytest.TestReport) -> None:
-        """Mask sessions and signatures in what a crashing test shows: locals, captured output."""
-        if not report.failed or self._run is None:
-            return
-        secrets = {player.session_id for player in self.settings.players}
-        name = self.settings.profile.signature_header.lower().encode()
-        for exchange in self._run.client.recorder.recent:
-            secrets.update(value.decode("latin-1") for key, value in exchange.headers if key.lower() == name)
-        text = str(report.longrepr)
-        if (shown := hidden(text, secrets)) != text:
-            report.longrepr = shown
-        report.sections = [(title, hidden(content, secrets)) for title, content in report.sections]
-
-    def _tell(self, violation: ContractViolation, test: str) -> str:
-        # The one that was recorded last is this one: a process plays one scenario at a time.
-        recorded = self.run.results.findings[-1]
-        recorded["test"] = test
-        recorded["files"] = self._files(violation)
-        return render(recorded)
-
-    def _files(self, violation: ContractViolation) -> dict[str, str]:
-        settings, here = self.settings, Path(self.config.invocation_params.dir)
-        assert settings.endpoint is not None  # noqa: S101 - start() has set it
-        try:
-            files = write_artifacts(
-                settings.directory,
-                here / STATE_DIRECTORY,
-                violation.finding,
-                violation.performance,
-                settings.endpoint,
-            )
-        except OSError as error:
-            return {"replay": f"can't be written: {error.strerror}"}
-        return {
-            "replay": f"{self._again()} --operator-replay={shlex.quote(str(_relative(files.replay, here)))}",
-            "curl": str(_relative(files.script, here)),
-            "scenario": str(_relative(files.replay, here)),
-        }
-
-    def _again(self) -> str:
-        """The command that asks the same operator in the same way; ini values hold for it anyway."""
-        settings, given = self.settings, self.config.getoption
-        words = [f"--operator-url={settings.target if settings.bundled else address(settings.target)}"]
-        words += [
-            f"--operator-{name}={given(f'operator_{name}')}"
-            for name in ("profile", "key", "ca")
-            if given(f"operator_{name}")
-        ]
-        words += ["--operator-unsigned"] if settings.unsigned else []
-        if given("operator_player"):
-            # A session is a secret, so its place is shown only; the one that is sent by default is none.
-            places = {
-                p.player_id: "" if p.session_id == f"session-{p.player_id}" else ":SESSION" for p in settings.players
-            }
-            words += [f"--operator-player={player_id}{place}" for player_id, place in places.items()]
-        words += [f"--operator-{name}={id_}" for name in ("reward", "game") for id_ in given(f"operator_{name}") or ()]
-        return shlex.join(["pytest", *words])
-
-    @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Bring the money back, work out the verdict, and never end green without a reason to."""
         if self._run is not None:
@@ -481,8 +308,8 @@ class Session:
             self.config.workeroutput[_WORKER_INPUT] = {  # type: ignore[attr-defined]
                 # Through JSON, because execnet takes plain strings but no enums.
                 "results": json.loads(json.dumps(self.results.to_json())),
-                "selected": sorted(self.selected),
-                "with_suite": self.with_suite,
+                "selected": sorted(self.collecting.selected),
+                "with_suite": self.collecting.with_suite,
             }
         # The outer wrapper: xdist's controller has its workers' results only after this.
         result = yield
@@ -515,7 +342,7 @@ class Session:
             self.problems.append(f"--operator-save={self.settings.save}: {error.strerror}")
 
     def _report(self, session: pytest.Session) -> None:
-        if self.config.option.collectonly or not (self.results.findings or (self.with_suite and self.selected)):
+        if self.config.option.collectonly or not (self.results.findings or self._plays_suite):
             return
         stopped = session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         self.report = build_report(
@@ -538,7 +365,7 @@ class Session:
     def _refuse_green(self, session: pytest.Session) -> None:
         if self._checkup is not None and self._checkup.stop is not None:
             self.problems.append(f"nothing was tested: {self._checkup.stop.sentence()}")
-        if self.with_suite and self.selected and not session.config.option.collectonly:
+        if self._plays_suite and not session.config.option.collectonly:
             verdict = self.verdict()
             late = [
                 id_ for id_, state in verdict.states.items() if state == "failed" and id_ not in self.results.broken
@@ -556,9 +383,13 @@ class Session:
         if self.problems:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    @property
+    def _plays_suite(self) -> bool:
+        return self.collecting.with_suite and bool(self.collecting.selected)
+
     def verdict(self) -> Verdict:
         """How every rule fared."""
-        selected = self.selected
+        selected = self.collecting.selected
         if self.settings.rules is not None:
             selected = selected & self.settings.rules
         return judge_rules(self.results, self.settings, selected)
@@ -578,7 +409,7 @@ class Session:
         if self._is_worker or self.config.option.collectonly:
             return
         self._tell_first_look(terminalreporter)
-        if self.selected and (self.with_suite or self.results.findings):
+        if self.collecting.selected and (self.collecting.with_suite or self.results.findings):
             terminalreporter.section("provider contract")
             for line in table(self.results, self.verdict(), self.settings, terminalreporter._tw.fullwidth):  # noqa: SLF001 - as in `folding`
                 terminalreporter.write_line(line)
@@ -602,7 +433,7 @@ class Session:
 
     def _point_to_reports(self, terminalreporter: Any, report: Report) -> None:
         if self._written:
-            page = _relative(self.settings.directory / PAGE, Path(self.config.invocation_params.dir))
+            page = relative(self.settings.directory / PAGE, Path(self.config.invocation_params.dir))
             terminalreporter.write_line(f"report: {page}, and the same as data beside it; all of it may be shared")
         elif report.findings and not self.settings.report:
             terminalreporter.write_line("for a page with every exchange drawn: --operator-report=DIR")
@@ -649,17 +480,6 @@ def _startup_s() -> float:
     except (OSError, ValueError, AttributeError):
         age_s = time.process_time()
     return age_s if 0 < age_s < _STARTING_S else 0.0
-
-
-def _same(one: str | Path, other: Path) -> bool:
-    try:
-        return Path(one).resolve() == other.resolve()
-    except OSError:
-        return False
-
-
-def _relative(path: Path, here: Path) -> Path:
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _remove_stale_certificate(config: pytest.Config) -> None:
