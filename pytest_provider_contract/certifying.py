@@ -75,14 +75,13 @@ class Certifier:
             report: What the run was and found; None when it tested nothing.
             trouble: What the report does not know of, each a sentence.
         """
-        if report is not None:
-            self.reasons += shortfalls(report) or trouble
-        if report is None or self._transcript is None:
+        if report is None or not (self._transcript or report.findings):
             self.reasons = self.reasons or ["Nothing was tested."]
         else:
-            if self._transcript.failed:
+            self.reasons += shortfalls(report) or trouble
+            if self._transcript is not None and self._transcript.failed:
                 self.reasons.append(f"The transcript could not be written to its end: {self._transcript.failed}.")
-            if not self.reasons:
+            if self._transcript is not None and not self.reasons:
                 self._write(report, self._transcript)
         if self.reasons:
             self.abandon()
