@@ -90,6 +90,11 @@ class Performance:
         """Whether its rule was not put to the test because bets were declined."""
         return not self.tested and bool(self.declined or self.limited)
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether its rule was not put to the test because a connection was closed in place of a reply."""
+        return not self.tested and any(exchange.reply.idle for exchange in self.exchanges)
+
     def shown(self) -> Scenario:
         """Its scenario up to the step that showed the violation."""
         if self.violation is None:

@@ -25,6 +25,8 @@ from pytest_provider_contract.strategies import Funds
 # Further tries of declined bets, each with so many other bets before it: whoever declines every
 # second or third one meets another bet of the scenario.
 _INSISTENCE = (0, 1, 1, 0)
+# Plays of a scenario that a closed connection keeps from telling what it is about.
+_TRIES_IF_CUT_OFF = 4
 _SLOW_P95_MS = 1000
 # The share of a run's time that may go into waiting in vain for one kind of callback.
 _VAIN_SHARE = 0.6
@@ -129,27 +131,39 @@ class ContractRun:
         self._can_go_on()
         self.client.label = plan.rule or ""
         fitted = (plan if exact_amounts else self.funds().fit(plan)).narrowed(self._widest())
-        performance = self._play(fitted)
-        unasked = performance.steps.count(-1) < fitted.players
+        for _ in range(_TRIES_IF_CUT_OFF):
+            performance = self._held(fitted)
+            if not performance.is_cut_off:
+                break
+        if plan.rule is not None and performance.is_declined:
+            performance = self._insisted(performance)
+        if self.settings.strict and (broken := sorted(performance.advisory)):
+            raise self._inquiry.violated(performance, broken[0])
+        self.purse.refill(performance)
+        return performance
+
+    def _held(self, plan: Scenario) -> Performance:
+        """Play a scenario and count what it put to the test.
+
+        Raises:
+            ContractViolation: The contract does not explain an answer.
+        """
+        performance = self._play(plan)
+        unasked = performance.steps.count(-1) < plan.players
         if performance.violation is not None and unasked and not performance.hangs:
             # It went on from the balance that the last scenario ended with. A try that asks
             # first is better evidence, if it shows something too.
             thrifty, self.provider.thrifty = self.provider.thrifty, False
-            again = self._play(fitted)
+            again = self._play(plan)
             if again.violation is None and thrifty and self._before is not None:
                 # That one may have left the money otherwise than its replies told.
                 again = self._play(self._before)
             performance = again if again.violation is not None else performance
         if performance.violation is not None:
             raise self._inquiry.violated(performance)
-        self._before = fitted
+        self._before = plan
         self.results.take(performance)
         self.memory.keep(performance, self.client.recorder.sent)
-        if plan.rule is not None and performance.is_declined:
-            performance = self._insisted(performance)
-        if self.settings.strict and (broken := sorted(performance.advisory)):
-            raise self._inquiry.violated(performance, broken[0])
-        self.purse.refill(performance)
         return performance
 
     # -- memory -------------------------------------------------------------------------------------

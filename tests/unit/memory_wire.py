@@ -161,11 +161,14 @@ class Wire:
     def _delivery(self, request: Request) -> _Delivery:
         if request.fault is not None and request.fault.hides_reply:
             events = ["start", "cut off"]
-        elif request.fault is None and self._chance.random() < self._weather.closes:
+        elif request.fault is None and self._closes(request):
             events = ["start", *["effect"] * self._chance.randrange(2), "close"]
         else:
             events = ["start", "effect", "read", "end"]
         return _Delivery(request, events)
+
+    def _closes(self, request: Request) -> bool:
+        return self._chance.random() < self._weather.closes
 
     def _interleaved(self, deliveries: list[_Delivery]) -> Iterator[_Delivery]:
         if self._chance.random() < 0.7:

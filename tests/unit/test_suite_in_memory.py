@@ -13,11 +13,13 @@ from memory_wire import CALM, ReferenceOperator, Weather, Wire
 # Loaded before pytester takes its snapshot of modules: compiled ones can't be loaded twice.
 import pytest_provider_contract.client
 from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.ledger import MAX_AMOUNT
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.reference import messages
 from pytest_provider_contract.reference.variants import Parts
 from pytest_provider_contract.reference.wallet import Wallet as ReferenceWallet
 from pytest_provider_contract.session import Session
+from pytest_provider_contract.transport import Request
 
 MONEY = 10**10
 
@@ -97,8 +99,10 @@ class KnowsItsGames(InEuros):
 def played(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
     """Plays the suite against a wallet in memory."""
 
-    def play(wallet: type[Behind], chance: Random, weather: Weather, *options: str) -> pytest.RunResult:
-        wire = Wire(Operator(wallet), chance, weather)
+    def play(
+        wallet: type[Behind], chance: Random, weather: Weather, *options: str, network: type[Wire] = Wire
+    ) -> pytest.RunResult:
+        wire = network(Operator(wallet), chance, weather)
         monkeypatch.setattr(pytest_provider_contract.client, "Pool", lambda _: wire)
         monkeypatch.setattr(Session, "_look_first", lambda _: None)  # it looks at the network too
         monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
@@ -121,6 +125,43 @@ def test_a_wallet_that_takes_only_bets_of_games_it_knows(
     done = played(wallet, Random(1), CALM, "--operator-rules=BET,WIN,IDEM-03,IDEM-04", "-rs", *games)
     assert done.ret == (pytest.ExitCode.OK if green else pytest.ExitCode.TESTS_FAILED)
     assert ("give a second --operator-game" in done.stdout.str()) is (known == 1)
+
+
+class Closing(Wire):
+    """Connections are often closed while idle, but a fresh one never is."""
+
+    share = 0.3
+    closed = False
+
+    def _closes(self, request: Request) -> bool:
+        self.closed = not self.closed and self._chance.random() < self.share
+        return self.closed
+
+
+class ClosingOnTheLargest(Wire):
+    """A connection is closed in place of the first reply to a bet of the largest amount."""
+
+    closed = False
+
+    def _closes(self, request: Request) -> bool:
+        first = not self.closed and str(MAX_AMOUNT).encode() in request.body
+        self.closed = self.closed or first
+        return first
+
+
+@pytest.mark.parametrize(
+    ("network", "rules"),
+    [
+        pytest.param(ClosingOnTheLargest, ["--operator-rules=AMOUNT-04"], id="once"),
+        pytest.param(Closing, [], id="everything", marks=pytest.mark.long),
+    ],
+)
+def test_what_a_closed_connection_kept_from_being_tested_is_played_again(
+    network: type[Wire], rules: list[str], played: Callable[..., pytest.RunResult]
+) -> None:
+    honest = InEuros(Habits(), {player.player_id: MONEY for player in PLAYERS})
+    done = played(type("OneOfThem", (Behind,), {"honest": honest}), Random(1), CALM, *rules, network=network)
+    assert done.ret == pytest.ExitCode.OK
 
 
 @pytest.mark.long
