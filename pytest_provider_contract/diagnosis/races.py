@@ -14,7 +14,11 @@ from pytest_provider_contract.callbacks import Callback
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.diagnosis.flaw import FLAWED, Flaw, delta, moves, succeeds
 from pytest_provider_contract.diagnosis.flaws.bets import BetNotRecorded, BetRefusedButDebited, FundsNotChecked
-from pytest_provider_contract.diagnosis.flaws.idempotency import BetNotDeduplicated, WinNotDeduplicated
+from pytest_provider_contract.diagnosis.flaws.idempotency import (
+    BetNotDeduplicated,
+    BetReplayReopensRefundedBet,
+    WinNotDeduplicated,
+)
 from pytest_provider_contract.diagnosis.flaws.rollbacks import NoTombstone, RefundNothing, RollbackNotDeduplicated
 from pytest_provider_contract.diagnosis.flaws.wins import WinNotCredited, WinNotRecorded
 from pytest_provider_contract.diagnosis.record import Record
@@ -82,6 +86,16 @@ RACES: tuple[tuple[type[Flaw], Cause], ...] = (
             "tombstone-race",
             f"a bet that comes {_AT_ONCE} as its rollback debits: it looks for the tombstone first and is placed later",
             _ONE_STATEMENT,
+            "D",
+        ),
+    ),
+    (
+        BetReplayReopensRefundedBet,
+        Cause(
+            "replay-undoes-rollback",
+            f"the replay of a bet that comes {_AT_ONCE} as its rollback makes the bet open again: it is read first and "
+            "written back later, so the next rollback refunds once more",
+            "let a replay write nothing, or only while the bet is as it was read",
             "D",
         ),
     ),

@@ -22,6 +22,7 @@ from pytest_provider_contract.diagnosis.flaw import (
     succeeds,
 )
 from pytest_provider_contract.diagnosis.record import Record
+from pytest_provider_contract.history import Defect
 from pytest_provider_contract.ledger import LARGE, MAX_AMOUNT, BetRecord, Branch, Fate, State
 from pytest_provider_contract.profile import Kind, Status
 
@@ -299,7 +300,51 @@ class DeclinedBetReplaySucceeds(NewBet):
 
     def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
         known = state.bets.get(bet.transaction_id or "")
-        if known is not None and known.fate is Fate.DECLINED:
+        if known is not None and known.fate is Fate.DECLINED and self._is_noted(known):
+            yield gives(state, bet, Status.SUCCESS)
+        else:
+            yield from super()._bet(state, bet)
+
+    def _is_noted(self, known: BetRecord) -> bool:
+        return True
+
+
+@flaw(
+    "declined-free-bet-replay-succeeds",
+    "the retry of a free bet with an unknown rewardUuid gets SUCCESS: its transactionId was noted "
+    "before the reward was looked up",
+    "note a transactionId only with what became of it",
+    "D",
+)
+class DeclinedFreeBetReplaySucceeds(DeclinedBetReplaySucceeds):
+    """SUCCESS for a free bet only."""
+
+    def _is_noted(self, known: BetRecord) -> bool:
+        return known.free
+
+
+@flaw(
+    "bet-in-other-currency-succeeds-on-retry",
+    "the retry of a bet in another currency gets SUCCESS: its transactionId was noted "
+    "before the currency was looked at",
+    "note a transactionId only with what became of it",
+    "D",
+)
+class BetInOtherCurrencySucceedsOnRetry(Flaw):
+    """SUCCESS, and no bet, whatever the currency of the retry."""
+
+    def _defective(self, state: State, callback: Callback, defect: Defect) -> Iterator[Branch]:
+        if defect.field != "currency" or callback.kind is not Kind.BET:
+            yield from super()._defective(state, callback, defect)
+        elif callback.transaction_id in state.notes:
+            yield gives(state, callback, Status.SUCCESS)
+        else:
+            for branch in super()._defective(state, callback, defect):
+                noted = branch.state.with_notes(branch.state.notes | {callback.transaction_id})
+                yield replace(branch, state=noted)
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        if bet.transaction_id in state.notes:
             yield gives(state, bet, Status.SUCCESS)
         else:
             yield from super()._bet(state, bet)

@@ -251,6 +251,28 @@ class ConflictingBetCorrectsStake(Flaw):
             yield from super()._bet(state, bet)
 
 
+@flaw(
+    "conflicting-bet-takes-the-firsts-place",
+    "a known bet with other content is refused but takes the place of the first, whose retry debits again",
+    "an error must change nothing; keep the first bet's record",
+    "D",
+)
+class ConflictingBetTakesTheFirstsPlace(Flaw):
+    """Once refused, the bet debits at each of its retries."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        id_ = bet.transaction_id or ""
+        known = state.bets.get(id_)
+        conflict = known is not None and known.content not in (None, bet.content) and known.fate is not Fate.DECLINED
+        for branch in super()._bet(state, bet):
+            if conflict:
+                yield replace(branch, state=branch.state.with_notes(branch.state.notes | {id_}))
+            elif id_ in state.notes:
+                yield moves(branch, bet, -min(bet.amount or 0, state.balances[bet.player_id]))
+            else:
+                yield branch
+
+
 @dataclass(frozen=True)
 class _Earlier(Flaw):
     """Knows the callbacks that succeeded before the history."""
@@ -436,6 +458,26 @@ class BetReplayReopensSettledBet(_Replay):
 
 
 @flaw(
+    "bet-replay-reopens-refunded-bet",
+    "the replay of a refunded bet makes it open again, so that a rollback refunds once more",
+    "let a replay change nothing, the bet's state included",
+    "D",
+)
+class BetReplayReopensRefundedBet(Flaw):
+    """Refunded no more."""
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        id_ = bet.transaction_id or ""
+        known = state.bets.get(id_)
+        for branch in super()._bet(state, bet):
+            if known is not None and known.fate is Fate.REFUNDED and known.content == bet.content:
+                reopened = branch.state.with_bet(id_, replace(known, fate=Fate.OPEN))
+                yield replace(branch, rule=FLAWED, state=reopened)
+            else:
+                yield branch
+
+
+@flaw(
     "bet-replay-tells-second-debit",
     "a replayed bet moves nothing but reports a balance as if it had been debited again",
     "read the balance from the account instead of computing it",
@@ -491,6 +533,19 @@ class WinKeyedOnContentToo(WinNotDeduplicated):
 
     def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
         return known.content != win.content
+
+
+@flaw(
+    "zero-win-forgotten",
+    "a win of amount 0 is taken for none, so the same transactionId with an amount is credited",
+    "record every win, whatever its amount",
+    "D",
+)
+class ZeroWinForgotten(WinNotDeduplicated):
+    """A win of 0 is no win."""
+
+    def _forgets(self, state: State, win: Callback, known: WinRecord) -> bool:
+        return known.amount == 0 and known.content != win.content
 
 
 class _WinAnewIfOther(WinNotDeduplicated):

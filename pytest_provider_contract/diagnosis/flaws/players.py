@@ -16,9 +16,12 @@ from pytest_provider_contract.diagnosis.flaw import (
     gives,
     moves,
     part,
+    refuses,
     succeeds,
     tells,
 )
+from pytest_provider_contract.diagnosis.flaws.rollbacks import Refund
+from pytest_provider_contract.diagnosis.flaws.wins import Credit
 from pytest_provider_contract.ledger import BetRecord, Branch, State
 from pytest_provider_contract.profile import Kind, Status
 
@@ -183,6 +186,9 @@ class BetDebitsAPlayerUnseen(BetDebitsLastPlayerSeen):
         yield told.with_notes(frozenset({_SOMEBODY_ELSE}))
 
 
+# -- callbacks that name another player's bet --------------------------------------------------------
+
+
 def _others(state: State, callback: Callback) -> BetRecord | None:
     bet = state.bets.get(callback.reference_id or "")
     return bet if bet is not None and bet.content is not None and bet.player_id != callback.player_id else None
@@ -204,3 +210,82 @@ class ForeignBetWon(Flaw):
                 yield replace(branch, rule=FLAWED, balances=None)
         else:
             yield from super()._win(state, win)
+
+
+_NOT_THE_OTHERS = "let another player's rollback change nothing: keep tombstones by clientPlayerId too"
+
+
+class _NotesOthersRollback(Flaw):
+    """Remembers of which bets another player has asked for a rollback."""
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes the bet, whether it has arrived or not; whose it is then shows later."""
+        state = super().after(before, branch, callback, answer)
+        if callback.kind is Kind.ROLLBACK and self._is_noted(before, callback, answer):
+            return state.with_notes(state.notes | {(callback.reference_id, callback.player_id)})
+        return state
+
+    def _is_noted(self, before: State, rollback: Callback, answer: Answer) -> bool:
+        found = before.bets.get(rollback.reference_id or "")
+        return (found is None or found.content is None) and answer.status is Status.SUCCESS
+
+    def _noted(self, state: State, callback: Callback) -> bool:
+        noted = (note for note in state.notes if isinstance(note, tuple))
+        return any(id_ == callback.reference_id and player != callback.player_id for id_, player in noted)
+
+
+@flaw(
+    "others-rollback-blocks-win",
+    "once another player's rollback has named a bet in vain, the bet's own win is refused",
+    _NOT_THE_OTHERS,
+    "D",
+)
+class OthersRollbackBlocksWin(_NotesOthersRollback, Credit):
+    """The win is refused."""
+
+    def _is_noted(self, before: State, rollback: Callback, answer: Answer) -> bool:
+        return _others(before, rollback) is not None
+
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
+        yield refuses(state, win) if self._noted(state, win) else branch
+
+
+@flaw(
+    "others-early-rollback-blocks-refund",
+    "after another player's rollback that came before the bet, the player's own gets SUCCESS without a refund",
+    _NOT_THE_OTHERS,
+    "D",
+)
+class OthersEarlyRollbackBlocksRefund(_NotesOthersRollback, Refund):
+    """SUCCESS, and the bet stays open."""
+
+    def _refund_of(self, state: State, rollback: Callback, bet: BetRecord) -> Iterator[Branch]:
+        if self._noted(state, rollback):
+            yield gives(state, rollback, Status.SUCCESS)
+        else:
+            yield self._refunded(state, rollback, bet, FLAWED)
+
+
+@flaw(
+    "others-early-rollback-taken-for-own",
+    "after another player's rollback of a bet that has not arrived, the player's own is taken for a retry,"
+    " so the late bet debits",
+    _NOT_THE_OTHERS,
+    "D",
+)
+class OthersEarlyRollbackTakenForOwn(_NotesOthersRollback):
+    """SUCCESS, and no tombstone of the player's own."""
+
+    def _unseen_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
+        if self._noted(state, rollback):
+            yield gives(state, rollback, Status.SUCCESS)
+        else:
+            yield from super()._unseen_rollback(state, rollback, bet)
+
+    def _bet(self, state: State, bet: Callback) -> Iterator[Branch]:
+        known = state.bets.get(bet.transaction_id or "")
+        if known is not None and known.content is None and known.promised_to(bet.player_id) is None:
+            for branch in self._new_bet(state, bet):
+                yield replace(branch, rule=branch.rule and FLAWED)
+        else:
+            yield from super()._bet(state, bet)

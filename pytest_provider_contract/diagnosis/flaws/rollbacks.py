@@ -553,6 +553,34 @@ class TombstoneOfWholeRound(Flaw):
             yield from super()._new_bet(state, bet)
 
 
+@flaw(
+    "one-tombstone-per-round",
+    "of a round's bets that are rolled back before they come only the first is remembered, the next one debits",
+    "keep a tombstone for each referenceTransactionId",
+    "D",
+)
+class OneTombstonePerRound(Flaw):
+    """The second tombstone of a round is not kept."""
+
+    def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
+        """Notes the first bet of a round whose rollback found nothing."""
+        state = super().after(before, branch, callback, answer)
+        found = before.bets.get(callback.reference_id or "")
+        unseen = found is None or found.content is None
+        if callback.kind is not Kind.ROLLBACK or not unseen or answer.status is not Status.SUCCESS:
+            return state
+        if any(isinstance(note, tuple) and note[0] == callback.round_id for note in state.notes):
+            return state
+        return state.with_notes(state.notes | {(callback.round_id, callback.reference_id)})
+
+    def _unseen_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
+        first = next((n[1] for n in state.notes if isinstance(n, tuple) and n[0] == rollback.round_id), None)
+        if first not in (None, rollback.reference_id):
+            yield gives(state, rollback, Status.SUCCESS)
+        else:
+            yield from super()._unseen_rollback(state, rollback, bet)
+
+
 class _OfUnknown(Flaw, ABC):
     """Does something to a rollback of a bet that never arrived."""
 

@@ -339,6 +339,20 @@ class WinInRoundWithRefundRefused(Credit):
 
 
 @flaw(
+    "free-bet-rollback-cancels-round",
+    "once a free bet of a round is rolled back, the wins of the round's other bets are refused",
+    "judge each bet by itself; a round may hold several",
+    "D",
+)
+class FreeBetRollbackCancelsRound(Credit):
+    """A free bet's rollback cancels the round."""
+
+    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
+        rolled_back = bets_of(state, win.player_id, Fate.REFUNDED, round_id=part(bet, "round_id"))
+        yield refuses(state, win) if any(other.free for _, other in rolled_back) else branch
+
+
+@flaw(
     "new-bet-forfeits-open-bet",
     "a player has one open bet: with the next one the wins of the one before are refused",
     "keep every bet open until its own win or rollback",
@@ -526,6 +540,28 @@ class EarlyWinRefusedButCredited(_Early):
 
 
 @flaw(
+    "early-win-settles-open-bet-of-round",
+    "a win that comes before its bet settles an open bet of the round, whose own win is then refused",
+    "settle only the bet that referenceTransactionId names, even if it is not there yet",
+    "D",
+)
+class EarlyWinSettlesOpenBetOfRound(_OneWinEach):
+    """Credited, and another bet of the round is settled."""
+
+    def _uncredited_win(
+        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
+    ) -> Iterator[Branch]:
+        others = bets_of(state, win.player_id, Fate.OPEN, round_id=win.round_id)
+        if bet is None and others:
+            credited = self._credited(state, win, FLAWED, early=True)
+            id_, other = others[0]
+            settled = credited.state.with_bet(id_, replace(other, fate=Fate.SETTLED))
+            yield replace(credited, state=settled)
+        else:
+            yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
+
+
+@flaw(
     "refused-win-stays-refused",
     "a win that was refused before its bet is refused for ever",
     "look the bet up anew at every retry",
@@ -543,6 +579,24 @@ class RefusedWinStaysRefused(_Early):
         known = state.wins.get(win.transaction_id or "")
         if known is not None and known.early and not known.credited:
             yield refuses(state, win)
+        else:
+            yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
+
+
+@flaw(
+    "refused-win-succeeds-on-retry",
+    "the retry of a refused win gets SUCCESS and is not credited: its transactionId was noted before it was judged",
+    "note a transactionId only with what became of it",
+    "D",
+)
+class RefusedWinSucceedsOnRetry(Flaw):
+    """SUCCESS for the win of a bet that was rolled back, and no money."""
+
+    def _uncredited_win(
+        self, state: State, win: Callback, bet: BetRecord | None, *, refused_before: bool
+    ) -> Iterator[Branch]:
+        if bet is not None and bet.fate is not Fate.OPEN and refused_before:
+            yield gives(state, win, Status.SUCCESS)
         else:
             yield from super()._uncredited_win(state, win, bet, refused_before=refused_before)
 
