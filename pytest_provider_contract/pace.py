@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import TypeVar
 
 from pytest_provider_contract.latency import Histogram
@@ -25,6 +26,9 @@ _STAGE = 10
 # Chapters whose faults show by chance, and what their tests may cost when time is short.
 _BY_CHANCE = ("RACE", "LOST")
 _OF_A_TEST, _CHANCE_SHARE = 40, 0.05
+# Plays of a storm that are made although its time is up, and the share of the effort's time that they
+# may take. Few callbacks meet on a busy machine, and there the seconds are used up by a play or two.
+_PLAYS, _PLAYS_SHARE = 10, 0.05
 _SLOW_MS = 10
 
 
@@ -58,6 +62,19 @@ class Pace:
             if number and self._is_late() and not self._leaves_to_chance(rules):
                 return
             yield case
+
+    def storm(self, plans: Sequence[_T]) -> Iterator[_T]:
+        """Scenarios over and over for a while: a race may need many tries to show.
+
+        Each of them once, unless the operator is slow; what matters most stands first.
+        """
+        began_s = self._now()
+        for plays, plan in enumerate(cycle(plans)):
+            spent_s = self._now() - began_s
+            due = plays < (1 if self.is_slow else len(plans)) or spent_s < self.effort.storm_s
+            if not due and (plays >= _PLAYS or spent_s > _PLAYS_SHARE * self.effort.total_s):
+                return
+            yield plan
 
     def hurries(self, rules: Iterable[str]) -> bool:
         """Whether further cases of rules that were tested already must give way to others.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
 
 import pytest
 from hypothesis.strategies import SearchStrategy
@@ -88,11 +87,7 @@ class SuiteCheck:
         """Play scenarios over and over for a while: a race may need many tries to show."""
         self._begin()
         self.run.hold_bets()
-        until_s = self.run.pace.elapsed_s + self.run.settings.effort.storm_s
-        for number, plan in enumerate(cycle(plans)):
-            enough = 1 if self.run.pace.is_slow else len(plans)
-            if number >= enough and self.run.pace.elapsed_s > until_s:
-                return
+        for plan in self.run.pace.storm(plans):
             self._expect(plan, exact_amounts=exact_amounts)
 
     def backoffs_ms(self, kind: Kind) -> list[tuple[int, ...]]:

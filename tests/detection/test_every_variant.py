@@ -74,6 +74,11 @@ def contract(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+def first_told(done: pytest.RunResult) -> str | None:
+    found = re.search(r"^(?:FAILED: )?([A-Z]+-\d\d) (?:MUST|SHOULD)  ", done.stdout.str(), re.MULTILINE)
+    return found and found[1]
+
+
 # Each takes hundreds of callbacks, and dozens of times as many until its sequence is short; others like
 # them are played every time.
 TAKES_LONG = {
@@ -95,11 +100,27 @@ def test_a_fault_is_found_by_a_rule_it_declares(name: str, contract: Run, pytest
     rules = DIRECTED if declared[0].startswith(("REPLY", "RACE")) else ",".join(declared)
     done = contract(name, rules, "-x", *strict)
     assert done.ret == pytest.ExitCode.TESTS_FAILED
-    found = re.findall(r"^(?:FAILED: )?([A-Z]+-\d\d) (?:MUST|SHOULD)  ", done.stdout.str(), re.MULTILINE)
-    assert found
-    assert found[0] in declared
+    assert first_told(done) in declared
     for recorded in pytester.path.rglob("failures/*.json"):
         assert len(json.loads(recorded.read_text())["steps"]) <= MOST_STEPS.get(name, 1000)
+
+
+# Windows so wide that a busy machine hits them too; the others are the benchmark's.
+WIDE_RACES = {
+    name: each.rules
+    for name, each in variants().items()
+    if each.part.__module__.endswith(".races")
+    and each.rules[0].startswith("RACE")
+    and not name.endswith(("-1ms", "-500us", "-200us", "-100us", "no-transaction"))
+}
+
+
+@pytest.mark.parametrize("name", WIDE_RACES)
+def test_a_race_is_found_by_a_rule_it_declares(name: str, contract: Run) -> None:
+    directed = [rule for rule in WIDE_RACES[name] if rule.startswith("RACE") and rule != "RACE-09"]
+    done = contract(name, ",".join(directed), "-x")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    assert first_told(done) in WIDE_RACES[name]
 
 
 # What needs no waiting, storms or great numbers.

@@ -28,6 +28,7 @@ from pytest_provider_contract.reference.variants import Parts, variants
 from pytest_provider_contract.reference.wallet import Wallet as ReferenceWallet
 from pytest_provider_contract.scenario import BetPlan, Scenario, bet, rollback, scenario
 from pytest_provider_contract.strategies import Funds, losses, scenarios, storms
+from pytest_provider_contract.suite.tour import TOUR
 from pytest_provider_contract.transport import Reply, Request
 from pytest_provider_contract.wording import describe
 
@@ -37,6 +38,9 @@ DRAWN = {"scenarios": scenarios(FUNDS), "storms": storms(FUNDS), "losses": losse
 QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 MORE = int(os.environ.get("MORE_EXAMPLES", "1"))
 LONG_S = 60.0
+# What a slow operator is asked in place of storms, by players who can pay for all of it.
+OVERLAPPING = [stage.plan for stage in TOUR if any(step.together or step.fault for step in stage.plan.steps)]
+RICH = 10**10
 # Scenarios in which a fault that only races show should have shown.
 ENOUGH = 600
 
@@ -60,16 +64,16 @@ def drawn_habits(chance: Random) -> Habits:
     return Habits(**{name: chance.choice(values) for name, values in CHOICES.items()})  # type: ignore[arg-type]
 
 
-def of_reference(chance: Random, count: int) -> list[tuple[str, Wire]]:
+def of_reference(chance: Random, count: int, money: int = MONEY) -> list[tuple[str, Wire]]:
     """The bundled operator and some of its conforming variants."""
     parts = {"": Parts(), **CONFORMING}
     return [
-        (name, Wire(ReferenceOperator(parts[name], MONEY), chance, AS_TOLD if name in _TELLING else None))
+        (name, Wire(ReferenceOperator(parts[name], money), chance, AS_TOLD if name in _TELLING else None))
         for name in chance.sample(sorted(parts), count)
     ]
 
 
-def at_random(chance: Random) -> list[tuple[str, Wire]]:
+def at_random(chance: Random, money: int = MONEY) -> list[tuple[str, Wire]]:
     """Wallets that conform by habit, and one that makes each choice of the contract's anew each time."""
 
     def another_mood(wallet: Wallet) -> None:
@@ -78,24 +82,26 @@ def at_random(chance: Random) -> list[tuple[str, Wire]]:
     wires = []
     for fickle in (False, True):
         habits = drawn_habits(chance)
-        operator = HonestOperator(a_wallet(habits), another_mood if fickle else lambda _: None)
+        operator = HonestOperator(a_wallet(habits, money=money), another_mood if fickle else lambda _: None)
         weather = AS_TOLD if habits.replay_tells == "original" else None
         wires.append((f"fickle={fickle} {habits}", Wire(operator, chance, weather)))
     return wires
 
 
-def a_wallet(habits: Habits, kind: type[Wallet] = Wallet) -> Wallet:
-    return kind(habits, {"alice": MONEY, "bob": MONEY})
+def a_wallet(habits: Habits, kind: type[Wallet] = Wallet, money: int = MONEY) -> Wallet:
+    return kind(habits, {"alice": money, "bob": money})
 
 
-def accuse_nobody(plan: Scenario, wires: list[tuple[str, Wire]]) -> None:
+def accuse_nobody(plan: Scenario, wires: list[tuple[str, Wire]], may_give_up: float = 0) -> None:
+    undecided = 0
     for name, wire in wires:
         provider = provider_over(wire)
         for _ in range(2):  # what is late may arrive in the next scenario
             performance = provider.play(plan)
             told = [name, *describe(plan), *(repr(e.reply.body or e.reply.failure) for e in performance.exchanges)]
             assert performance.violation is None, "\n".join([str(performance.violation), *told])
-            assert not performance.undecided, "\n".join(told)
+            undecided += performance.undecided
+            assert undecided <= may_give_up * 2 * len(wires), "\n".join(told)
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +130,14 @@ def test_no_conforming_operator_is_accused_in_thousands_of_scenarios(drawn: str)
         accuse_nobody(plan, of_reference(chance, 3) + at_random(chance))
 
     assert draw_until(DRAWN[drawn], check, limit_s=LONG_S * MORE, number=chance.randrange(1 << 32)) > 100
+
+
+@pytest.mark.parametrize("number", range(len(OVERLAPPING)))
+def test_no_conforming_operator_is_accused_by_the_tour(number: int) -> None:
+    chance = Random()
+    wires = [wire for _ in range(5 * MORE) for wire in (*of_reference(chance, 3, RICH), *at_random(chance, RICH))]
+    # A wallet in another mood at each callback may leave more open than the judge has time for.
+    accuse_nobody(OVERLAPPING[number], wires, may_give_up=0.05)
 
 
 def test_a_declined_bet_that_somebody_else_has_voided_since() -> None:
@@ -236,3 +250,12 @@ def test_faulty_wallets_are_accused(name: str) -> None:
 
     with pytest.raises(AccusedError):
         draw_until(DRAWN[drawn], check, limit_s=0, number=7, least=ENOUGH)
+
+
+@pytest.mark.parametrize("stale", ["funds", "money", "bets", "wins", "tombstones"])
+def test_the_tour_accuses_faulty_wallets_too(stale: str) -> None:
+    chance, accused = Random(7), 0
+    for _ in range(20):
+        wire = Wire(Racing(a_wallet(Habits(), money=RICH), stale), chance)
+        accused += any(provider_over(wire).play(plan).violation is not None for plan in OVERLAPPING)
+    assert accused >= 10

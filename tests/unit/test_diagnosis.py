@@ -660,3 +660,23 @@ def test_a_race_is_told_by_the_orders_that_it_allows() -> None:
     performance = provider.play(scenario(BetPlan(10), *together(bet(), bet()), balance()))
     assert performance.violation is not None
     assert [cause.id for cause in diagnose(performance, PROFILE)] == ["bet-dedupe-race"]
+
+
+class WrittenBack(InMemoryClient):
+    """A replay reads its bet before the callbacks at the same time are carried out, and stores it again after them."""
+
+    def send_together(self, letters: list[Letter]) -> list[Exchange]:
+        replayed = [letter.callback.transaction_id or "" for letter in letters if letter.callback.kind is Kind.BET]
+        read = {id_: replace(self.wallet.bets[id_]) for id_ in replayed}
+        exchanges = [self.send(letter.callback) for letter in letters]
+        self.wallet.bets.update(read)
+        start, end = exchanges[0].started_s, exchanges[-1].ended_s
+        return [replace(exchange, started_s=start, ended_s=end) for exchange in exchanges]
+
+
+def test_a_replay_that_undoes_a_rollback_is_a_race() -> None:
+    provider = provider_of(Wallet(Habits(), {"alice": 1000}))
+    provider.client = WrittenBack(provider.client.wallet)  # type: ignore[assignment,attr-defined]
+    performance = provider.play(scenario(BetPlan(10), bet(), *together(bet(), rollback()), balance(), rollback(0, 1)))
+    assert performance.violation is not None
+    assert [cause.id for cause in diagnose(performance, PROFILE)] == ["replay-undoes-rollback"]

@@ -99,3 +99,25 @@ def test_what_shows_by_chance_is_tried_as_long_as_tries_cost_little() -> None:
     results.latency[Kind.BET].add(100)
     assert list(pace.cases("abc", ["LOST-01"])) == ["a"]
     assert pace.hurries(["LOST-01"])
+
+
+@pytest.mark.parametrize(
+    ("callback_ms", "play_s", "plans", "plays"),
+    [
+        pytest.param(2, 0.011, 4, 19, id="as long as there is time"),
+        pytest.param(2, 0.05, 4, 10, id="a busy machine: so many all the same"),
+        pytest.param(2, 0.1, 4, 7, id="a very busy one: some more than the seconds are for"),
+        pytest.param(2, 0.5, 4, 4, id="each of them once, whatever it takes"),
+        pytest.param(30, 0.2, 4, 4, id="a slow operator: some"),
+        pytest.param(300, 2.0, 4, 1, id="a very slow one: the first"),
+    ],
+)
+def test_a_storm_has_a_least_number_of_plays(callback_ms: float, play_s: float, plans: int, plays: int) -> None:
+    clock, results = Clock(), Results()
+    for _ in range(100):
+        results.latency[Kind.BET].add(callback_ms)
+    played = []
+    for plan in Pace(EFFORTS["quick"], results, clock).storm(range(plans)):
+        played.append(plan)
+        clock.now_s += play_s
+    assert played == [number % plans for number in range(plays)]
