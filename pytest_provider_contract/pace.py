@@ -16,9 +16,11 @@ _T = TypeVar("_T")
 
 # The least share of the effort's time for generated scenarios.
 _GENERATED_SHARE = 0.03
-# Callbacks of all directed scenarios, and the share of the time that they may take.
+# Callbacks of all directed scenarios, the share of the time in which a fast operator answers them, and the
+# shares after which they must hurry. A slow one is better asked for more of them than drawn a few sequences.
 _DIRECTED = 2_500
 _DIRECTED_SHARE = 0.5
+_LATE_SHARE, _LATE_SHARE_IF_SLOW = 0.75, 0.6
 _CLOSING = 35
 # Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
 _EVERY_RULE, _RESTORING = 150, 8
@@ -26,9 +28,9 @@ _STAGE = 10
 # Chapters whose faults show by chance, and what their tests may cost when time is short.
 _BY_CHANCE = ("RACE", "LOST")
 _OF_A_TEST, _CHANCE_SHARE = 40, 0.05
-# Plays of a storm that are made although its time is up, and the share of the effort's time that they
-# may take. Few callbacks meet on a busy machine, and there the seconds are used up by a play or two.
-_PLAYS, _PLAYS_SHARE = 10, 0.05
+# Plays of a storm that are made although its time is up, and the seconds that they may take. Few
+# callbacks meet on a busy machine, and there the time of a `quick` run is used up by a play or two.
+_PLAYS, _PLAYS_S = 10, 0.7
 _SLOW_MS = 10
 
 
@@ -72,7 +74,7 @@ class Pace:
         for plays, plan in enumerate(cycle(plans)):
             spent_s = self._now() - began_s
             due = plays < (1 if self.is_slow else len(plans)) or spent_s < self.effort.storm_s
-            if not due and (plays >= _PLAYS or spent_s > _PLAYS_SHARE * self.effort.total_s):
+            if not due and (plays >= _PLAYS or spent_s > _PLAYS_S):
                 return
             yield plan
 
@@ -116,7 +118,7 @@ class Pace:
 
     def _is_late(self) -> bool:
         # Counted without starting up: on a busy machine it is the generated part that gives way.
-        share = _DIRECTED_SHARE if self.is_slow else 1.5 * _DIRECTED_SHARE
+        share = _LATE_SHARE_IF_SLOW if self.is_slow else _LATE_SHARE
         return self._now() - self._began_s > share * self.effort.total_s
 
     @property
