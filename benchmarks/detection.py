@@ -7,6 +7,7 @@ on where it stopped, on another machine too, and the table is written from all o
     python benchmarks/detection.py                     # every fault, seeds 1-5; conforming, 20 runs
     python benchmarks/detection.py --seeds 1 --runs 1  # once each
     python benchmarks/detection.py --kind fault no-tombstone win-less-stake
+    python benchmarks/detection.py --behind replies-after-30ms --sample 90 --seeds 1 --effort standard --jobs 4
 
 Exit status 1 when a fault was missed or a conforming variant accused.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -28,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from pytest_provider_contract.reference.variants import Variant, variants
+from pytest_provider_contract.reference.variants import Variant, parts, variants
 from pytest_provider_contract.rules import RULES
 
 HERE = Path(__file__).parent
@@ -55,6 +57,7 @@ class Row:
         steps: Length of the shrunk sequence, waits aside.
         wall_s: Seconds that the whole pytest process took.
         output: Its last words if it was not right.
+        behind: Another variant that the operator was at the same time.
     """
 
     name: str
@@ -69,19 +72,20 @@ class Row:
     steps: int | None
     wall_s: float
     output: str
+    behind: str = ""
 
     @property
     def key(self) -> tuple[str, int, str, str]:
-        """What makes it another measurement."""
-        return (self.name, self.seed, self.effort, self.commit)
+        """What makes it another measurement, of whatever commit."""
+        return (self.name, self.seed, self.effort, self.behind)
 
 
-def measure(variant: Variant, seed: int, effort: str, commit: str) -> Row:
+def measure(variant: Variant, seed: int, effort: str, commit: str, behind: str) -> Row:
     """Run the suite against one variant."""
     fault = variant.kind == "fault"
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        command += [f"--operator-url=reference:{variant.name}", f"--operator-seed={seed}"]
+        command += [f"--operator-url=reference:{_joined(behind, variant)}", f"--operator-seed={seed}"]
         command += [f"--operator-effort={effort}", *(["-x"] if fault else [])]
         if fault and RULES[variant.rules[0]].level == "SHOULD":
             command.append("--operator-strict")
@@ -120,7 +124,20 @@ def measure(variant: Variant, seed: int, effort: str, commit: str) -> Row:
         first and len(first["steps"]),
         round(wall_s, 1),
         "" if right else output[-3000:],
+        behind,
     )
+
+
+def _joined(behind: str, variant: Variant) -> str:
+    return f"{behind}+{variant.name}" if behind else variant.name
+
+
+def _can_be_both(behind: str, variant: Variant) -> bool:
+    try:
+        parts(_joined(behind, variant))
+    except ValueError:
+        return False
+    return True
 
 
 def effort_of(variant: Variant, chosen: str) -> str:
@@ -136,7 +153,7 @@ def suite_commit() -> str:
         return done.stdout.strip()
 
     # What it writes itself is kept in the repository, and makes no other suite.
-    changed = git("status", "--porcelain", "--", "..", ":(exclude)detection.jsonl", ":(exclude)detection.md")
+    changed = git("status", "--porcelain", "--", "..", ":(exclude)detection.jsonl", ":(exclude)detection*.md")
     return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
@@ -165,7 +182,9 @@ def tell(rows: Sequence[Row], note: str = "") -> str:
             by_name[row.name].append(row)
     faults = {n: by_name[n] for n, v in known.items() if v.kind == "fault" and by_name[n]}
     conforming = {n: by_name[n] for n, v in known.items() if v.kind == "conforming" and by_name[n]}
-    lines = ["# What the suite detects", "", *_summary(faults, conforming), *([f"- {note}"] if note else []), ""]
+    behind = rows[0].behind if rows else ""
+    title = f"# What the suite detects behind `{behind}`" if behind else "# What the suite detects"
+    lines = [title, "", *_summary(faults, conforming), *([f"- {note}"] if note else []), ""]
     lines += ["## Faults", ""]
     lines += [
         _LEGEND,
@@ -174,7 +193,8 @@ def tell(rows: Sequence[Row], note: str = "") -> str:
         "|---|---|---|---|---|---:|---:|---:|",
     ]
     lines += [_fault_line(known[name], found) for name, found in faults.items()]
-    lines += ["", "## Conforming wallets", "", "| wallet | effort | runs | alarms |", "|---|---|---:|---:|"]
+    if conforming:
+        lines += ["", "## Conforming wallets", "", "| wallet | effort | runs | alarms |", "|---|---|---:|---:|"]
     for name, found in conforming.items():
         efforts = " ".join(sorted({row.effort for row in found}))
         alarms = sum(not row.right for row in found)
@@ -194,8 +214,9 @@ def _summary(faults: dict[str, list[Row]], conforming: dict[str, list[Row]]) -> 
         f"Made by `python benchmarks/detection.py` at commit {commits}; seeds {_ranges(seeds)}.",
         "",
         f"- {caught} of {len(fault_rows)} runs against {len(faults)} faults are red, {named} by a declared rule first.",
-        f"- {alarms} alarms in {len(other_rows)} runs against {len(conforming)} conforming wallets.",
     ]
+    if other_rows:
+        lines.append(f"- {alarms} alarms in {len(other_rows)} runs against {len(conforming)} conforming wallets.")
     if times := sorted(row.seconds for row in fault_rows if row.right and row.seconds is not None):
         p95 = times[min(len(times) - 1, int(len(times) * 0.95))]
         lines.append(
@@ -265,29 +286,40 @@ def main() -> int:
     parser.add_argument("--effort", choices=TIMEOUT_S, default="quick")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time (%(default)s)")
     parser.add_argument("--without-races", action="store_true", help="leave out what only concurrency shows")
+    parser.add_argument("--behind", default="", help="a conforming variant that every fault is put behind")
+    parser.add_argument("--sample", type=int, help="so many of the faults, the same ones each time")
     parser.add_argument("--any-commit", action="store_true", help="take rows of other commits for measured too")
     parser.add_argument("--table-only", action="store_true", help="measure nothing more")
     parser.add_argument("--note", default="", help="what a reader of the table should know")
     parser.add_argument("--out", type=Path, default=HERE / "detection.jsonl", help="where rows are kept (%(default)s)")
-    parser.add_argument("--table", type=Path, default=HERE / "detection.md", help="the table to write (%(default)s)")
+    parser.add_argument("--table", type=Path, help="the table to write (detection.md, with its name if behind another)")
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - set(variants())):
         parser.error(f"there is no variant {unknown[0]}")
     commit = suite_commit()
     # Of several rows about the same, the latest counts.
-    latest = {row.key[:3]: row for row in read(options.out) if options.any_commit or row.commit == commit}
+    kept = [row for row in read(options.out) if row.behind == options.behind]
+    latest = {row.key: row for row in kept if options.any_commit or row.commit == commit}
     known, done = list(latest.values()), set(latest)
-    wanted = [
-        (variant, seed, effort_of(variant, options.effort), commit)
-        for seed in range(1, max(options.seeds, options.runs) + 1)
+    kinds = {"fault"} if options.behind else {"fault", "conforming"} if options.kind is None else {options.kind}
+    chosen = [
+        variant
         for variant in variants().values()
-        if not options.table_only
+        if variant.kind in kinds
         and (not options.names or variant.name in options.names)
-        and options.kind in (None, variant.kind)
-        and seed <= (options.seeds if variant.kind == "fault" else options.runs)
         and not (options.without_races and variant.part.__module__.endswith(".races"))
-        and (variant.name, seed, effort_of(variant, options.effort)) not in done
         and not variant.after_restart  # that is what tests/plugin/test_plugin_recheck.py is for
+        and _can_be_both(options.behind, variant)
+    ]
+    if options.sample is not None:
+        chosen = random.Random(options.sample).sample(chosen, min(options.sample, len(chosen)))  # noqa: S311
+    wanted = [
+        (variant, seed, effort_of(variant, options.effort), commit, options.behind)
+        for seed in range(1, max(options.seeds, options.runs) + 1)
+        for variant in chosen
+        if not options.table_only
+        and seed <= (options.seeds if variant.kind == "fault" else options.runs)
+        and (variant.name, seed, effort_of(variant, options.effort), options.behind) not in done
     ]
     with ThreadPoolExecutor(options.jobs) as pool, options.out.open("a", encoding="utf-8") as out:
         for row in pool.map(lambda job: measure(*job), wanted):
@@ -295,7 +327,8 @@ def main() -> int:
             out.write(json.dumps(asdict(row)) + "\n")
             out.flush()
             print(_progress(row), flush=True)
-    options.table.write_text(tell(known, options.note), encoding="utf-8")
+    table = options.table or HERE / ("-".join(filter(None, ("detection", options.behind))) + ".md")
+    table.write_text(tell(known, options.note), encoding="utf-8")
     wrong = sorted({row.name for row in known if not row.right})
     print(f"{sum(row.right for row in known)} of {len(known)} right; wrong: {', '.join(wrong) or 'none'}")
     return int(bool(wrong))
