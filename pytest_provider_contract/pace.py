@@ -59,13 +59,9 @@ class Pace:
         return self._now() - self._started_s
 
     def cases(self, cases: Iterable[_T], rules: Iterable[str] = ()) -> Iterator[_T]:
-        """The first case of some rules always, the others while there is time for directed scenarios.
-
-        With an operator so slow that not all of them fit, many tests with a case each show more than
-        a few with all of theirs.
-        """
+        """The first case of some rules always, the others while there is time for directed scenarios."""
         for number, case in enumerate(cases):
-            if number and (self._is_late() or self._goes_for_breadth) and not self._leaves_to_chance(rules):
+            if number and self._is_late() and not self._leaves_to_chance(rules):
                 return
             yield case
 
@@ -112,17 +108,8 @@ class Pace:
     @property
     def is_slow(self) -> bool:
         """Whether the time will not do for every directed scenario."""
-        return self.mean_ms > _SLOW_MS and self._all_s > _DIRECTED_SHARE * self.effort.total_s
-
-    @property
-    def _all_s(self) -> float:
-        return _DIRECTED * self.mean_ms / 1000
-
-    @property
-    def _goes_for_breadth(self) -> bool:
-        """Whether a second case of one test would cost another test its first."""
-        too_much = self._all_s > _LATE_SHARE_IF_SLOW * self.effort.total_s
-        return self.is_slow and too_much and self.effort.name != "certify"
+        all_s = _DIRECTED * self.mean_ms / 1000
+        return self.mean_ms > _SLOW_MS and all_s > _DIRECTED_SHARE * self.effort.total_s
 
     def _leaves_to_chance(self, rules: Iterable[str]) -> bool:
         """Whether rules are broken now and then only, so that every try counts, and tries cost little."""

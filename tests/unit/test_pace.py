@@ -121,20 +121,3 @@ def test_a_storm_has_a_least_number_of_plays(callback_ms: float, play_s: float, 
         played.append(plan)
         clock.now_s += play_s
     assert played == [number % plans for number in range(plays)]
-
-
-@pytest.mark.parametrize(
-    ("effort", "callback_ms", "played"),
-    [
-        pytest.param("standard", 2, 3, id="all of them"),
-        pytest.param("standard", 13, 3, id="slow, but all of them fit"),
-        pytest.param("standard", 30, 1, id="slow: the other tests want their first one"),
-        pytest.param("certify", 100, 3, id="certify takes the time it needs"),
-    ],
-)
-def test_a_slow_operator_is_asked_for_a_case_of_each_test_first(effort: str, callback_ms: float, played: int) -> None:
-    results = Results()
-    for _ in range(100):
-        results.latency[Kind.BET].add(callback_ms)
-    pace = Pace(EFFORTS[effort], results, Clock())
-    assert len(list(pace.cases(range(3), ["WIN-06"]))) == played
