@@ -16,11 +16,9 @@ _T = TypeVar("_T")
 
 # The least share of the effort's time for generated scenarios.
 _GENERATED_SHARE = 0.03
-# Callbacks of all directed scenarios, the share of the time in which a fast operator answers them, and the
-# shares after which they must hurry. A slow one is better asked for more of them than drawn a few sequences.
+# Callbacks of all directed scenarios, and the share of the time that they may take.
 _DIRECTED = 2_500
 _DIRECTED_SHARE = 0.5
-_LATE_SHARE, _LATE_SHARE_IF_SLOW = 0.75, 0.6
 _CLOSING = 35
 # Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
 _EVERY_RULE, _RESTORING = 150, 8
@@ -68,7 +66,8 @@ class Pace:
     def storm(self, plans: Sequence[_T]) -> Iterator[_T]:
         """Scenarios over and over for a while: a race may need many tries to show.
 
-        Each of them once, unless the operator is slow; what matters most stands first.
+        Each of them once, or the first alone with a slow operator; then more of them, as long as they
+        are few or the effort's seconds are not used up. What matters most stands first.
         """
         began_s = self._now()
         for plays, plan in enumerate(cycle(plans)):
@@ -118,7 +117,7 @@ class Pace:
 
     def _is_late(self) -> bool:
         # Counted without starting up: on a busy machine it is the generated part that gives way.
-        share = _LATE_SHARE_IF_SLOW if self.is_slow else _LATE_SHARE
+        share = _DIRECTED_SHARE if self.is_slow else 1.5 * _DIRECTED_SHARE
         return self._now() - self._began_s > share * self.effort.total_s
 
     @property

@@ -207,6 +207,13 @@ def named_bet(state: State, callback: Callback) -> BetRecord | None:
     return bet if bet is not None and bet.content is not None and bet.player_id == callback.player_id else None
 
 
+def buries(before: State, rollback: Callback, answer: Answer) -> bool:
+    """Whether a callback is a rollback that succeeded although its bet had not arrived."""
+    found = before.bets.get(rollback.reference_id or "")
+    unseen = found is None or found.content is None
+    return rollback.kind is Kind.ROLLBACK and unseen and answer.status is Status.SUCCESS
+
+
 def bets_of(state: State, player_id: str, *fates: Fate, round_id: object = None) -> list[tuple[str, BetRecord]]:
     """A player's bets in the order of their arrival, with their transactionIds."""
     wanted = fates or tuple(Fate)

@@ -11,6 +11,7 @@ from pytest_provider_contract.diagnosis.flaw import (
     FLAWED,
     BalanceAside,
     Flaw,
+    buries,
     delta,
     flaw,
     gives,
@@ -221,13 +222,12 @@ class _NotesOthersRollback(Flaw):
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
         """Notes the bet, whether it has arrived or not; whose it is then shows later."""
         state = super().after(before, branch, callback, answer)
-        if callback.kind is Kind.ROLLBACK and self._is_noted(before, callback, answer):
+        if self._is_noted(before, callback, answer):
             return state.with_notes(state.notes | {(callback.reference_id, callback.player_id)})
         return state
 
     def _is_noted(self, before: State, rollback: Callback, answer: Answer) -> bool:
-        found = before.bets.get(rollback.reference_id or "")
-        return (found is None or found.content is None) and answer.status is Status.SUCCESS
+        return buries(before, rollback, answer)
 
     def _noted(self, state: State, callback: Callback) -> bool:
         noted = (note for note in state.notes if isinstance(note, tuple))
@@ -244,7 +244,7 @@ class OthersRollbackBlocksWin(_NotesOthersRollback, Credit):
     """The win is refused."""
 
     def _is_noted(self, before: State, rollback: Callback, answer: Answer) -> bool:
-        return _others(before, rollback) is not None
+        return rollback.kind is Kind.ROLLBACK and _others(before, rollback) is not None
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
         yield refuses(state, win) if self._noted(state, win) else branch

@@ -14,6 +14,7 @@ from pytest_provider_contract.diagnosis.flaw import (
     WrongAmount,
     accepted,
     bets_of,
+    buries,
     flaw,
     gives,
     moves,
@@ -535,9 +536,7 @@ class TombstoneOfWholeRound(Flaw):
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
         """Notes the rounds of rollbacks that found no bet."""
         state = super().after(before, branch, callback, answer)
-        found = before.bets.get(callback.reference_id or "")
-        unseen = found is None or found.content is None
-        if callback.kind is Kind.ROLLBACK and unseen and answer.status is Status.SUCCESS:
+        if buries(before, callback, answer):
             return state.with_notes(state.notes | {callback.round_id})
         return state
 
@@ -565,17 +564,15 @@ class OneTombstonePerRound(Flaw):
     def after(self, before: State, branch: Branch, callback: Callback, answer: Answer) -> State:
         """Notes the first bet of a round whose rollback found nothing."""
         state = super().after(before, branch, callback, answer)
-        found = before.bets.get(callback.reference_id or "")
-        unseen = found is None or found.content is None
-        if callback.kind is not Kind.ROLLBACK or not unseen or answer.status is not Status.SUCCESS:
-            return state
-        if any(isinstance(note, tuple) and note[0] == callback.round_id for note in state.notes):
-            return state
-        return state.with_notes(state.notes | {(callback.round_id, callback.reference_id)})
+        if buries(before, callback, answer) and self._first(state, callback) is None:
+            return state.with_notes(state.notes | {(callback.round_id, callback.reference_id)})
+        return state
+
+    def _first(self, state: State, rollback: Callback) -> str | None:
+        return next((n[1] for n in state.notes if isinstance(n, tuple) and n[0] == rollback.round_id), None)
 
     def _unseen_rollback(self, state: State, rollback: Callback, bet: BetRecord | None) -> Iterator[Branch]:
-        first = next((n[1] for n in state.notes if isinstance(n, tuple) and n[0] == rollback.round_id), None)
-        if first not in (None, rollback.reference_id):
+        if self._first(state, rollback) not in {None, rollback.reference_id}:
             yield gives(state, rollback, Status.SUCCESS)
         else:
             yield from super()._unseen_rollback(state, rollback, bet)

@@ -334,8 +334,11 @@ class WinInRoundWithRefundRefused(Credit):
     """A refund cancels the round."""
 
     def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
-        cancelled = bets_of(state, win.player_id, Fate.REFUNDED, round_id=part(bet, "round_id"))
-        yield refuses(state, win) if cancelled else branch
+        rolled_back = bets_of(state, win.player_id, Fate.REFUNDED, round_id=part(bet, "round_id"))
+        yield refuses(state, win) if any(self._cancels(other) for _, other in rolled_back) else branch
+
+    def _cancels(self, rolled_back: BetRecord) -> bool:
+        return True
 
 
 @flaw(
@@ -344,12 +347,11 @@ class WinInRoundWithRefundRefused(Credit):
     "judge each bet by itself; a round may hold several",
     "D",
 )
-class FreeBetRollbackCancelsRound(Credit):
+class FreeBetRollbackCancelsRound(WinInRoundWithRefundRefused):
     """A free bet's rollback cancels the round."""
 
-    def _credit(self, state: State, win: Callback, bet: BetRecord, branch: Branch) -> Iterator[Branch]:
-        rolled_back = bets_of(state, win.player_id, Fate.REFUNDED, round_id=part(bet, "round_id"))
-        yield refuses(state, win) if any(other.free for _, other in rolled_back) else branch
+    def _cancels(self, rolled_back: BetRecord) -> bool:
+        return rolled_back.free
 
 
 @flaw(
