@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,13 @@ class Collecting:
     Attributes:
         with_suite: Whether the suite is played, or some of it.
         selected: Rules whose tests are to run; a controller of xdist learns its workers'.
+        tests: How many of the suite's tests this process is to run; a worker of xdist takes its even part.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.with_suite = False
         self.selected: set[str] = set()
+        self.tests = 0
         self._config = config
         self._settings = settings
         self._senseless = False
@@ -160,6 +163,8 @@ class Collecting:
             return result
         finally:
             self.selected = {rule for item in items for rule in rules_of(item)}
+            workers = getattr(config, "workerinput", {}).get("workercount", 1)
+            self.tests = ceil(sum(1 for item in items if rules_of(item)) / workers)
 
     def _deselect(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         wanted = self._settings.rules or frozenset()

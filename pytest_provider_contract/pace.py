@@ -16,9 +16,12 @@ _T = TypeVar("_T")
 
 # The least share of the effort's time for generated scenarios.
 _GENERATED_SHARE = 0.03
-# Callbacks of all directed scenarios, and the share of the time that they may take.
+# Callbacks of all directed scenarios, and the share of the time beyond which an operator counts as slow.
 _DIRECTED = 2_500
-_DIRECTED_SHARE = 0.5
+_SLOW_SHARE = 0.5
+# Callbacks of a test's first case, on average. What is not needed for first cases may go into further
+# ones: a test may take so many times its even part of it, because most have but one or two cases.
+_OF_A_CASE, _LENIENCE = 6, 3
 _CLOSING = 35
 # Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
 _EVERY_RULE, _RESTORING = 150, 8
@@ -40,14 +43,22 @@ class Pace:
         results: What was put to the test so far, and how long callbacks took; learns why time ran out.
         now: A clock in seconds, for tests.
         spent_s: Seconds of the effort's time that were spent on starting up.
+        tests: How many tests will have their turn.
     """
 
     def __init__(
-        self, effort: Effort, results: Results, now: Callable[[], float] = time.monotonic, spent_s: float = 0.0
+        self,
+        effort: Effort,
+        results: Results,
+        now: Callable[[], float] = time.monotonic,
+        spent_s: float = 0.0,
+        tests: int = 1,
     ) -> None:
         self.effort = effort
         self.results = results
         self._now = now
+        self._to_come = tests
+        self._turns = 1.0
         self._began_s = now()
         self._started_s = self._began_s - spent_s
 
@@ -56,10 +67,26 @@ class Pace:
         """Seconds since the run began."""
         return self._now() - self._started_s
 
+    def next_test(self) -> None:
+        """The next test has its turn.
+
+        Where time does not do for the first case of every test, as many have a turn as it does
+        for, evenly spread.
+        """
+        if self._turns >= 1:
+            self._turns -= 1
+        needed_s = self._to_come * self._case_s
+        spare_s = self._directed_left_s()
+        self._turns += min(1.0, spare_s / needed_s) if needed_s else float(spare_s > 0)
+        self._to_come = max(0, self._to_come - 1)
+
     def cases(self, cases: Iterable[_T], rules: Iterable[str] = ()) -> Iterator[_T]:
-        """The first case of some rules always, the others while there is time for directed scenarios."""
+        """The first case of some rules always, the others in the time that no first case needs."""
+        until_s = 0.0
         for number, case in enumerate(cases):
-            if number and self._is_late() and not self._leaves_to_chance(rules):
+            if number == 1:
+                until_s = self._now() + self._for_further_cases_s()
+            if number and self._now() + self._case_s >= until_s and not self._leaves_to_chance(rules):
                 return
             yield case
 
@@ -82,7 +109,7 @@ class Pace:
 
         `certify` takes the time it needs.
         """
-        pressed = self._is_late() and self.effort.name != "certify" and not self._leaves_to_chance(rules)
+        pressed = self._turns < 1 and self.effort.name != "certify" and not self._leaves_to_chance(rules)
         tested = self.results.exercised
         return pressed and all(tested[rule] or tested[ALTERNATIVES.get(rule, rule)] for rule in rules)
 
@@ -108,17 +135,24 @@ class Pace:
     def is_slow(self) -> bool:
         """Whether the time will not do for every directed scenario."""
         all_s = _DIRECTED * self.mean_ms / 1000
-        return self.mean_ms > _SLOW_MS and all_s > _DIRECTED_SHARE * self.effort.total_s
+        return self.mean_ms > _SLOW_MS and all_s > _SLOW_SHARE * self.effort.total_s
 
     def _leaves_to_chance(self, rules: Iterable[str]) -> bool:
         """Whether rules are broken now and then only, so that every try counts, and tries cost little."""
         by_chance = any(RULES[rule].chapter in _BY_CHANCE for rule in rules)
         return by_chance and self.affords(_OF_A_TEST, _CHANCE_SHARE)
 
-    def _is_late(self) -> bool:
+    @property
+    def _case_s(self) -> float:
+        return _OF_A_CASE * self.mean_ms / 1000
+
+    def _directed_left_s(self) -> float:
         # Counted without starting up: on a busy machine it is the generated part that gives way.
-        share = _DIRECTED_SHARE if self.is_slow else 1.5 * _DIRECTED_SHARE
-        return self._now() - self._began_s > share * self.effort.total_s
+        return max(0.0, self.effort.directed_s - (self._now() - self._began_s))
+
+    def _for_further_cases_s(self) -> float:
+        spare_s = max(0.0, self._directed_left_s() - self._to_come * self._case_s)
+        return min(spare_s, _LENIENCE * spare_s / (self._to_come + 1))
 
     @property
     def mean_ms(self) -> float:

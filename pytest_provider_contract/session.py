@@ -154,7 +154,7 @@ class Session:
     def run(self) -> ContractRun:
         """This process's run."""
         if self._run is None:
-            self._run = ContractRun(self.settings, spent_s=self._spent_s)
+            self._run = ContractRun(self.settings, spent_s=self._spent_s, tests=self.collecting.tests)
             if self._certifier is not None:
                 self._certifier.watch(self._run.client)
         return self._run
@@ -211,6 +211,7 @@ class Session:
     def check(self, item: pytest.Item) -> Iterator[SuiteCheck]:
         """What a test of the suite plays with."""
         rules = rules_of(item)
+        self.run.pace.next_test()
         off = next((why for rule in rules if (why := self.settings.lacks(RULES[rule].needs))), None)
         if off:
             self.run.results.not_tested.update(dict.fromkeys(rules, off))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -57,6 +58,12 @@ OVERSIZED = {Kind.BET: ("9223372036854775808", "1e400", "1" + "0" * 400)}
 _TOGETHER = 6
 
 
+def mixed(values: Sequence[str | None], fields: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Every value in every field, and first, because time may be short, different values in different fields."""
+    fields_from = [[*fields[start:], *fields[:start]] for start in range(len(fields))]
+    return [pair for fields_in_turn in fields_from for pair in zip(cycle(fields_in_turn), values, strict=False)]
+
+
 def damaged(callback: Kind, damages: Sequence[Damage]) -> Iterator[Scenario]:
     """Damaged callbacks between sound ones, each about a bet of its own."""
     for start in range(0, len(damages), _TOGETHER):
@@ -83,6 +90,9 @@ def _damaged(callback: Kind, damages: Sequence[Damage]) -> Scenario:
 @KINDS
 def test_a_body_that_is_no_object(contract_check: SuiteCheck, callback: Kind) -> None:
     damages = [*(Damage("REPLY-02", raw=body) for body in BODIES), Damage("REPLY-02", cut=True)]
+    # Where time is short, the first few of every callback are what all of them together get.
+    start = list(Kind).index(callback) * _TOGETHER // 2
+    damages = [*damages[start:], *damages[:start]]
     contract_check(*damaged(callback, damages))
 
 
@@ -98,7 +108,7 @@ def test_a_body_that_is_nobodys(contract_check: SuiteCheck, callback: Kind) -> N
 @rule("REPLY-03")
 @KINDS
 def test_a_field_that_is_missing(contract_check: SuiteCheck, callback: Kind) -> None:
-    damages = [Damage("REPLY-03", field, value) for value in MISSING for field in FIELDS[callback]]
+    damages = [Damage("REPLY-03", field, value) for field, value in mixed(MISSING, FIELDS[callback])]
     contract_check(*damaged(callback, damages))
 
 
@@ -108,8 +118,7 @@ def test_a_field_of_another_type(contract_check: SuiteCheck, callback: Kind) -> 
     # Whole numbers are what an amount should be.
     values = [
         (field, value)
-        for value in MISTYPED
-        for field in FIELDS[callback]
+        for field, value in mixed(MISTYPED, FIELDS[callback])
         if not (field == "amount" and value == "12345") and not (field == "roundClosed" and value == "true")
     ]
     # First, because they are what a database chokes on.

@@ -1,7 +1,7 @@
-"""A tour of the contract for slow operators: nearly every rule, in about 140 callbacks.
+"""A tour of the contract for slow operators: nearly every rule, in about 160 callbacks.
 
-Where each test could play a scenario of its own, this is left out: a violation is easier to
-read there.
+Nearly 100 more, if time allows, are for what has many ways to go wrong, one at a time. Where each
+test could play a scenario of its own, this is left out: a violation is easier to read there.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ ORDER = scenario(
     rollback(0),
     bet(0),
     rollback(0, 1),
+    # An early win is none of the bet that its round holds already.
+    bet(2),
     win(1, closed=False),
     bet(1),
     win(1, closed=False),
-    bet(2),
     win(2),
 )
 DECLINED = scenario(
@@ -51,6 +52,7 @@ DECLINED = scenario(
     win(2),
     bet(3, damage=Damage("BET-04", "amount", "-1")),
     bet(4, damage=Damage("BET-05", "currency", '"XTS"')),
+    balance(),
 )
 ROUNDS = scenario(
     [BetPlan(307, 401), BetPlan(307, 0), BetPlan(113, 77, round=1), BetPlan(58)],
@@ -60,12 +62,26 @@ ROUNDS = scenario(
     bet(2),
     # Neither the first, nor the newest, nor the largest of the round's open bets.
     rollback(3, closed=False),
-    win(1, closed=False),
     win(0),
+    win(1, closed=False),
     win(2),
 )
-ALL_THE_MONEY = scenario([BetPlan(0, of_balance=True), BetPlan(MAX_AMOUNT)], bet(0), rollback(0), bet(1))
-FREE = scenario([BetPlan(0, 777, reward="granted"), BetPlan(0, reward="granted")], bet(0), win(0), bet(1), rollback(1))
+# A bet is replayed and two are settled while the player has nothing.
+ALL_THE_MONEY = scenario(
+    [BetPlan(120, 300), BetPlan(110, 0, round=1), BetPlan(0, of_balance=True, round=2), BetPlan(MAX_AMOUNT, round=3)],
+    *(bet(0), bet(1), bet(2), bet(2), win(1), win(0), rollback(2), bet(3)),
+)
+# One of the free bets shares its round with a bet for money.
+FREE = scenario(
+    [BetPlan(0, 777, reward="granted"), BetPlan(0, reward="granted", round=2), BetPlan(120, 45, round=2)],
+    bet(0),
+    win(0),
+    win(0, conflict="amount"),
+    bet(2),
+    bet(1),
+    rollback(1),
+    win(2),
+)
 LARGE_AMOUNTS = scenario(
     [BetPlan(1, HUGE + LARGE), BetPlan(LARGE + 1), BetPlan(HUGE + LARGE - 1)],
     bet(0),
@@ -76,13 +92,17 @@ LARGE_AMOUNTS = scenario(
     win(2),
 )
 PLAYERS = scenario(
-    [BetPlan(1000, 300), BetPlan(450, 0, player=1)],
+    [BetPlan(1000, 300), BetPlan(450, 0, player=1), BetPlan(260)],
     bet(0),
     bet(1),
     win(0, player=UNKNOWN_PLAYER),
     rollback(0, 5, player=1),
     win(0),
     rollback(1),
+    # The other player's rollback comes first, and is none of its own.
+    rollback(2, 5, player=1),
+    bet(2),
+    rollback(2),
 )
 SIGNATURES = scenario(
     [BetPlan(377, 50), BetPlan(59)],
@@ -97,6 +117,58 @@ SIGNATURES = scenario(
     rollback(1, forgery=Forgery.PSS),
     rollback(1, forgery=Forgery.STRAY),
     rollback(1, spelling=Spelling.REORDERED),
+)
+FORGERIES = tuple(forgery for forgery in Forgery if forgery is not Forgery.STRAY)
+FORGED_BALANCES = scenario([], *(balance(forgery=forgery) for forgery in FORGERIES), balance())
+FORGED_BETS = scenario(BetPlan(411), *(bet(forgery=forgery) for forgery in FORGERIES), bet(), rollback())
+FORGED_WINS = scenario(BetPlan(377, 50), bet(), *(win(forgery=forgery) for forgery in FORGERIES), win())
+FORGED_ROLLBACKS = scenario(BetPlan(411), bet(), *(rollback(forgery=forgery) for forgery in FORGERIES), rollback())
+# A bet may be declined, and so shows nothing.
+SPELLINGS = scenario(
+    BetPlan(377, 50),
+    bet(),
+    *(balance(spelling=spelling, focus=True) for spelling in Spelling),
+    win(spelling=Spelling.NON_ASCII),
+    rule="SIG-06",
+    via="BALANCE-01",
+)
+CONFLICTS = scenario(
+    BetPlan(500, 800),
+    bet(),
+    bet(conflict="round"),
+    bet(conflict="game"),
+    bet(damage=Damage("IDEM-01", "clientSessionId", '"session-that-is-another"')),
+    win(),
+    win(conflict="round"),
+    win(conflict="game"),
+    win(conflict="bet"),
+    win(damage=Damage("IDEM-02", "clientSessionId", '"session-that-is-another"')),
+    balance(),
+)
+NOTHING = scenario(
+    [BetPlan(419, 0), BetPlan(0), BetPlan(0, 83)],
+    *(bet(0), win(0), win(0), win(0, conflict="amount"), rollback(0)),
+    *(bet(1), bet(1), bet(1, conflict="amount"), rollback(1), rollback(1, 1)),
+    *(bet(2), win(2), win(2)),
+)
+STRANGERS = scenario(
+    [BetPlan(300), BetPlan(410, 130)],
+    balance(UNKNOWN_PLAYER),
+    *(bet(0, player=UNKNOWN_PLAYER), balance()),
+    *(bet(1), win(1, player=UNKNOWN_PLAYER), balance()),
+    *(rollback(1, player=UNKNOWN_PLAYER), balance(), rollback(1, 1)),
+)
+NO_AMOUNTS = scenario(
+    [BetPlan(100)] * 3,
+    bet(0, damage=Damage("BET-04", "amount", "-1000")),
+    bet(1, damage=Damage("BET-04", "amount", "1.5")),
+    balance(),
+    bet(2),
+    win(2, damage=Damage("WIN-06", "amount", "-700")),
+    win(2, damage=Damage("WIN-06", "amount", "10.5")),
+    win(2, damage=Damage("WIN-06", "amount", "0.01")),
+    balance(),
+    rollback(2),
 )
 BODIES = scenario(
     [BetPlan(100, 150), BetPlan(90)],
@@ -191,4 +263,14 @@ TOUR = (
     Stage(TWO_AT_ONCE, shows="RACE-07", needs="second player"),
     Stage(RETRIED, shows="LOST-01 LOST-03 LOST-04"),
     Stage(DISTURBED, shows="LOST-02 LOST-05 LOST-06 LOST-07"),
+    # What has many ways to go wrong, of which wallets go one.
+    Stage(CONFLICTS, is_spare=True),
+    Stage(NOTHING, is_spare=True),
+    Stage(STRANGERS, is_spare=True),
+    Stage(NO_AMOUNTS, is_spare=True),
+    Stage(SPELLINGS, needs="signature", is_spare=True),
+    Stage(FORGED_BETS, needs="signature", is_spare=True),
+    Stage(FORGED_WINS, needs="signature", is_spare=True),
+    Stage(FORGED_ROLLBACKS, needs="signature", is_spare=True),
+    Stage(FORGED_BALANCES, needs="signature", is_spare=True),
 )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
 import pytest
 
 from pytest_provider_contract.pace import Pace
@@ -66,6 +70,7 @@ def test_a_slow_operator_skips_what_was_tested_and_never_the_first_case() -> Non
     assert list(pace.cases("abc")) == ["a", "b", "c"]
     assert not pace.hurries(["BET-01"])
     clock.now_s += EFFORTS["quick"].total_s
+    pace.next_test()
     assert list(pace.cases("abc")) == ["a"]
     assert not pace.hurries(["BET-01"])  # not tested yet
     results.exercised["BET-01"] += 1
@@ -90,6 +95,7 @@ def test_what_shows_by_chance_is_tried_as_long_as_tries_cost_little() -> None:
     clock, results = Clock(), Results()
     pace = Pace(EFFORTS["quick"], results, clock)
     clock.now_s += EFFORTS["quick"].total_s
+    pace.next_test()
     results.exercised.update(["LOST-01", "BET-01"])
     results.latency[Kind.BET].add(15)
     assert list(pace.cases("abc", ["LOST-01"])) == ["a", "b", "c"]
@@ -99,6 +105,71 @@ def test_what_shows_by_chance_is_tried_as_long_as_tries_cost_little() -> None:
     results.latency[Kind.BET].add(100)
     assert list(pace.cases("abc", ["LOST-01"])) == ["a"]
     assert pace.hurries(["LOST-01"])
+
+
+def played(effort: str, callback_ms: float, cases: Sequence[int]) -> list[int]:
+    """How many cases of each test are played, of callbacks that take so long; six of them make a case."""
+    clock, results = Clock(), Results(exercised=Counter(["BET-01"]))
+    for _ in range(100):
+        results.latency[Kind.BET].add(callback_ms)
+    pace = Pace(EFFORTS[effort], results, clock, tests=len(cases))
+    counts = []
+    for of_a_test in cases:
+        pace.next_test()
+        counts.append(0)
+        if not pace.hurries(["BET-01"]):
+            for _ in pace.cases(range(of_a_test)):
+                counts[-1] += 1
+                clock.now_s += 6 * callback_ms / 1000
+    return counts
+
+
+# As the suite's: most have one or two cases, and those of the last chapters most.
+CASES = [1, 1, 2, 3, 1, 2, 4] * 14 + [1, 6, 2, 10] * 8
+
+
+@pytest.mark.parametrize(
+    ("effort", "callback_ms"),
+    [("quick", 3), ("standard", 15), ("certify", 60)],
+)
+def test_every_case_is_played_where_time_does(effort: str, callback_ms: float) -> None:
+    assert played(effort, callback_ms, CASES) == CASES
+
+
+@pytest.mark.parametrize(
+    ("effort", "callback_ms"), [("quick", 11), ("quick", 14), ("standard", 25), ("standard", 45), ("certify", 200)]
+)
+def test_no_test_has_a_second_case_at_the_cost_of_anothers_first(effort: str, callback_ms: float) -> None:
+    counts = played(effort, callback_ms, CASES)
+    assert min(counts) == 1
+    assert sum(counts) < sum(CASES)
+    # What remains is not left lying either.
+    spent_s = sum(counts) * 6 * callback_ms / 1000
+    assert EFFORTS[effort].directed_s * 0.8 < spent_s < EFFORTS[effort].directed_s * 1.05
+
+
+@pytest.mark.parametrize(("effort", "callback_ms"), [("quick", 30), ("standard", 100), ("quick", 200)])
+def test_where_first_cases_are_too_many_those_played_lie_evenly(effort: str, callback_ms: float) -> None:
+    counts = played(effort, callback_ms, CASES)
+    assert set(counts) == {0, 1}
+    turns = [place for place, count in enumerate(counts) if count]
+    gaps = [later - earlier for earlier, later in pairwise(turns)]
+    assert max(gaps) <= min(gaps) + 2
+    assert sum(counts) * 6 * callback_ms / 1000 == pytest.approx(EFFORTS[effort].directed_s, rel=0.15)
+
+
+def test_a_run_of_few_tests_plays_all_their_cases() -> None:
+    assert played("quick", 30, [10, 10]) == [10, 10]
+    assert played("quick", 11, [20] * 8) == [20] * 8
+
+
+def test_more_tests_than_were_planned_have_their_turn_too() -> None:
+    clock, results = Clock(), Results(exercised=Counter(["BET-01"]))
+    pace = Pace(EFFORTS["quick"], results, clock, tests=1)
+    for _ in range(3):
+        pace.next_test()
+        assert not pace.hurries(["BET-01"])
+        assert list(pace.cases("ab")) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -116,8 +187,8 @@ def test_a_storm_has_a_least_number_of_plays(callback_ms: float, play_s: float, 
     clock, results = Clock(), Results()
     for _ in range(100):
         results.latency[Kind.BET].add(callback_ms)
-    played = []
+    seen = []
     for plan in Pace(EFFORTS["quick"], results, clock).storm(range(plans)):
-        played.append(plan)
+        seen.append(plan)
         clock.now_s += play_s
-    assert played == [number % plans for number in range(plays)]
+    assert seen == [number % plans for number in range(plays)]
