@@ -9,8 +9,9 @@ from dataclasses import replace
 from pytest_provider_contract.checks import Answer, Violation, read_answer
 from pytest_provider_contract.client import OperatorGoneError
 from pytest_provider_contract.diagnosis.cause import Cause
-from pytest_provider_contract.diagnosis.diagnose import Recent, diagnose
+from pytest_provider_contract.diagnosis.recent import Recent
 from pytest_provider_contract.finding import ContractViolation, Finding
+from pytest_provider_contract.funds import NOMINAL_STAKE
 from pytest_provider_contract.pace import Pace
 from pytest_provider_contract.profile import Status
 from pytest_provider_contract.provider import Performance, Provider
@@ -20,7 +21,6 @@ from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.scenario import Scenario, balance, scenario
 from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.shrink import shrink
-from pytest_provider_contract.strategies import NOMINAL_STAKE
 
 _RESTING = scenario([], balance(), balance(wait_ms=1_100, focus=True), rule="BALANCE-03", via="BALANCE-01")
 _CONFIRMATIONS = 2
@@ -221,6 +221,9 @@ class Inquiry:
         self, performance: Performance, advisory: str | None = None, *, steady: bool = False
     ) -> tuple[Cause, ...]:
         """Say why, from what the run has seen and, where that does not decide, from a few more scenarios."""
+        # Two hundred flaws take a fifth of a second to load, which a green run need not wait for.
+        from pytest_provider_contract.diagnosis.diagnose import diagnose  # noqa: PLC0415
+
         can_probe = not (performance.hangs or self._results.gone) and self._pace.affords(_PROBING, share=0.3)
         causes = diagnose(
             performance,

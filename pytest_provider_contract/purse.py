@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pytest_provider_contract.client import OperatorGoneError
+from pytest_provider_contract.funds import NOMINAL_STAKE, Funds
 from pytest_provider_contract.ledger import HUGE, LARGE
 from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.scenario import BetPlan, bet, rollback, scenario, win
 from pytest_provider_contract.settings import Settings
-from pytest_provider_contract.strategies import NOMINAL_STAKE, Funds
 
 _COMFORTABLE = 10 * NOMINAL_STAKE
 _DRIFT = 1_000_000

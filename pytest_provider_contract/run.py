@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pytest_provider_contract.callbacks import about
 from pytest_provider_contract.client import OperatorClient, OperatorGoneError
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.inquiry import Inquiry
 from pytest_provider_contract.memory import RULE as RECALL_RULE
 from pytest_provider_contract.memory import Keepsake, Memory, recall
@@ -20,7 +21,6 @@ from pytest_provider_contract.results import Results
 from pytest_provider_contract.rules import RULES, Need
 from pytest_provider_contract.scenario import BetPlan, Scenario, bet, scenario, win
 from pytest_provider_contract.settings import Settings
-from pytest_provider_contract.strategies import Funds
 
 # Further tries of declined bets, each with so many other bets before it: whoever declines every
 # second or third one meets another bet of the scenario.
@@ -165,9 +165,9 @@ class ContractRun:
             if again.violation is None and thrifty and self._before is not None:
                 # That one may have left the money otherwise than its replies told.
                 again = self._play(self._before)
-            elif again.violation and performance.position and again.violation.rule != performance.violation.rule:
-                # What the first try left behind shows otherwise, and hides how it came about.
-                again = performance
+            elif again.violation and not _is_first_reply(performance):
+                # What the first try left behind may show otherwise, and hide how it came about.
+                again = again if again.violation.rule == performance.violation.rule else performance
             performance = again if again.violation is not None else performance
         if performance.violation is not None:
             raise self._inquiry.violated(performance)
@@ -356,3 +356,9 @@ class ContractRun:
             self.results.exercised["TIME-02"] += 1
             if p95 > _SLOW_P95_MS:
                 self.results.advise("TIME-02", 1, f"/{kind} took {p95:.0f} ms at the 95th percentile")
+
+
+def _is_first_reply(performance: Performance) -> bool:
+    """Whether the last reply is the first about its player, whose balance may be that of the scenario before."""
+    *earlier, last = (exchange.callback.player_id for exchange in performance.exchanges)
+    return last not in earlier

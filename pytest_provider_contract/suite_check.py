@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis.strategies import SearchStrategy
 
 from pytest_provider_contract.artifacts import read_replay
-from pytest_provider_contract.generate import draw_until
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.progress import Progress
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.run import ContractRun, Stage
 from pytest_provider_contract.saved import read_saved
 from pytest_provider_contract.scenario import Scenario
-from pytest_provider_contract.strategies import Funds
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 _RETRIES = 3
 _RACE_REPLAYS = 50
@@ -99,6 +101,9 @@ class SuiteCheck:
 
     def generated(self, strategy: Callable[[Funds], SearchStrategy[Scenario]], *, players: int, share: float) -> None:
         """Draw and play scenarios for a share of the time that is left."""
+        # Hypothesis takes a quarter of a second to load, which no earlier test need wait for.
+        from pytest_provider_contract.generate import draw_until  # noqa: PLC0415
+
         run = self.run
         funds = replace(run.funds(), players=min(players, run.funds().players))
         if funds.balance < 1:

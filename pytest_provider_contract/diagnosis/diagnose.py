@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 
 from pytest_provider_contract.checks import Answer, Violation
 from pytest_provider_contract.diagnosis import probes
@@ -19,27 +19,7 @@ from pytest_provider_contract.provider import Performance
 from pytest_provider_contract.scenario import Scenario
 
 _OF_THE_LEDGER = len(fields(Ledger))
-# Longer histories say little more and take long to explain.
-_MOST_EXCHANGES = 60
-_KEPT_EXCHANGES = 2_000
 _MOST_SHOWING = 3
-
-
-@dataclass
-class Recent:
-    """Performances that a run remembers for a diagnosis; old ones give way to new ones."""
-
-    kept: list[Performance] = field(default_factory=list)
-    _size: int = 0
-
-    def add(self, performance: Performance) -> None:
-        """Remember a performance, unless it is long."""
-        if len(performance.exchanges) > _MOST_EXCHANGES or performance.opening is None:
-            return
-        self.kept.append(performance)
-        self._size += len(performance.exchanges)
-        while self._size > _KEPT_EXCHANGES:
-            self._size -= len(self.kept.pop(0).exchanges)
 
 
 def diagnose(

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_provider_contract.reporting.har import write_hars
-from pytest_provider_contract.reporting.html import NAME as PAGE
-from pytest_provider_contract.reporting.html import write_html
 from pytest_provider_contract.reporting.json_report import write_json
 from pytest_provider_contract.reporting.junit import write_junit
-from pytest_provider_contract.reporting.model import Report, build_report
+from pytest_provider_contract.reporting.model import PAGE, Report, build_report
 
 __all__ = ["PAGE", "Report", "build_report", "write_json", "write_reports"]
 
@@ -20,6 +18,9 @@ def write_reports(report: Report, directory: Path) -> list[Path]:
     Raises:
         OSError: One of them can't be written.
     """
+    # Few runs want a page, and its templates take time to load.
+    from pytest_provider_contract.reporting.html import write_html  # noqa: PLC0415
+
     return [
         write_json(report, directory),
         write_html(report, directory),

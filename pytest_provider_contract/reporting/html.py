@@ -13,11 +13,10 @@ from markupsafe import Markup, escape
 from pytest_provider_contract.checks import grouped
 from pytest_provider_contract.diagnosis.cause import Cause
 from pytest_provider_contract.reporting.drawing import latency_charts, sequence_diagram, timeline
-from pytest_provider_contract.reporting.model import Report
+from pytest_provider_contract.reporting.model import PAGE, Report
 from pytest_provider_contract.results import gave_way
 from pytest_provider_contract.rules import CHAPTERS
 
-NAME = "report.html"
 _TEMPLATES = Path(__file__).parent / "templates"
 SOURCES = {
     "T": "the provider's troubleshooting guide",
@@ -34,7 +33,7 @@ def write_html(report: Report, directory: Path) -> Path:
         OSError: It can't be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / NAME
+    path = directory / PAGE
     path.write_text(render_html(report), encoding="utf-8", errors="replace")
     return path
 

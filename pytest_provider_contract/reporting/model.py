@@ -18,6 +18,8 @@ from pytest_provider_contract.settings import Settings
 from pytest_provider_contract.summary import Verdict
 
 SCHEMA_VERSION = 1
+# The page's file name; the page itself takes time to load.
+PAGE = "report.html"
 _MAX_ALSO = 200
 _HEADLINES = {"passed": "The contract holds", "failed": "The contract is broken", "unproved": "Not proved"}
 

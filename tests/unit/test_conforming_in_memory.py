@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from memory_wire import HonestOperator, ReferenceOperator, Weather, Wire, provider_over, read
 
 from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.generate import draw_until
 from pytest_provider_contract.profile import Kind, Status
 from pytest_provider_contract.reference.gateway import Gateway
@@ -27,7 +28,7 @@ from pytest_provider_contract.reference.messages import Reader
 from pytest_provider_contract.reference.variants import Parts, variants
 from pytest_provider_contract.reference.wallet import Wallet as ReferenceWallet
 from pytest_provider_contract.scenario import BetPlan, Scenario, bet, rollback, scenario
-from pytest_provider_contract.strategies import Funds, losses, scenarios, storms
+from pytest_provider_contract.strategies import losses, scenarios, storms
 from pytest_provider_contract.suite.tour import TOUR
 from pytest_provider_contract.transport import Reply, Request
 from pytest_provider_contract.wording import describe

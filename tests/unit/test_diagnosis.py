@@ -20,19 +20,21 @@ from pytest_provider_contract.checks import Violation, read_answer
 from pytest_provider_contract.client import Letter
 from pytest_provider_contract.diagnosis import Cause, flaws, likely, probes
 from pytest_provider_contract.diagnosis.cause import UNEXPLAINED
-from pytest_provider_contract.diagnosis.diagnose import Recent, assumptions, candidates, diagnose
+from pytest_provider_contract.diagnosis.diagnose import assumptions, candidates, diagnose
 from pytest_provider_contract.diagnosis.distortion import distortions
 from pytest_provider_contract.diagnosis.explain import explains
 from pytest_provider_contract.diagnosis.flaw import Flaw
 from pytest_provider_contract.diagnosis.forms import causes_of_advice, causes_of_form
+from pytest_provider_contract.diagnosis.recent import Recent
 from pytest_provider_contract.diagnosis.record import Record
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.history import Exchange
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.provider import Performance, Provider
 from pytest_provider_contract.reference.variants import variants
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, balance, bet, rollback, scenario, together, win
 from pytest_provider_contract.signing import Forgery
-from pytest_provider_contract.strategies import Funds, scenarios
+from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.transport import Failure, Fault, Reply
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

@@ -26,12 +26,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect
 from pytest_provider_contract.ledger import Fate, Ledger, State
 from pytest_provider_contract.profile import Either, Kind, Status
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
-from pytest_provider_contract.strategies import Funds, losses, scenarios, storms
+from pytest_provider_contract.strategies import losses, scenarios, storms
 from pytest_provider_contract.wording import describe
 
 QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -10,10 +10,11 @@ from honest_wallets import HABITS, Habits, Wallet, provider_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.memory import Memory, recall
 from pytest_provider_contract.provider import Provider
 from pytest_provider_contract.scenario import BetPlan, Scenario, bet, rollback, scenario, win
-from pytest_provider_contract.strategies import Funds, scenarios
+from pytest_provider_contract.strategies import scenarios
 
 FUNDS = Funds(10_000, 10_000, players=2, reward=True, allow_large=False)
 SETTLED = scenario(BetPlan(100, 90), bet(), win())

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_provider_contract.callbacks import Spelling
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.history import UNKNOWN_PLAYER
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import (
@@ -27,7 +28,7 @@ from pytest_provider_contract.scenario import (
     win,
 )
 from pytest_provider_contract.signing import Forgery
-from pytest_provider_contract.strategies import Funds, scenarios
+from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.wording import describe
 
 PLANS = st.builds(

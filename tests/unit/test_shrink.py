@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from pytest_provider_contract import inquiry
 from pytest_provider_contract.callbacks import Callback, Spelling
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
 from pytest_provider_contract.shrink import shrink, simpler
-from pytest_provider_contract.strategies import Funds, scenarios
+from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.wording import describe
 
 QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -9,11 +9,12 @@ import pytest
 from honest_wallets import Habits, Wallet, provider_of
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.history import UNKNOWN_PLAYER
 from pytest_provider_contract.ledger import LARGE
 from pytest_provider_contract.profile import Kind
 from pytest_provider_contract.scenario import Scenario
-from pytest_provider_contract.strategies import PATTERNS, STORIES, Funds, scenarios
+from pytest_provider_contract.strategies import PATTERNS, STORIES, scenarios
 
 RICH = Funds(1 << 40, 1 << 40, players=2, reward=True)
 SEVERAL = [
