@@ -28,7 +28,7 @@ _RACE_ATTEMPTS = 10
 _LONGEST_REPEAT_S = 10.0
 _LONG_STEPS = 40
 # A run that is red may take its time for the sequence, but not much more than the effort's.
-_SHRINKING_S, _LEAST_SHRINKING_S = 8.0, 2.0
+_SHRINKING_S, _LEAST_SHRINKING_S = 8.0, 4.0
 # About so many callbacks tell apart what the evidence leaves.
 _PROBING = 120
 _OF_THE_NETWORK = ("RACE", "LOST")

@@ -33,6 +33,9 @@ from pytest_provider_contract.suite.tour import TOUR
 from pytest_provider_contract.transport import Reply, Request
 from pytest_provider_contract.wording import describe
 
+# A tracer costs these half their time, and every line that they reach others reach too.
+pytestmark = pytest.mark.no_cover
+
 MONEY = 1000
 FUNDS = Funds(MONEY, 200, players=2, reward=True)
 DRAWN = {"scenarios": scenarios(FUNDS), "storms": storms(FUNDS), "losses": losses(FUNDS)}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from honest_wallets import HABITS, Habits, Wallet, provider_of
 from hypothesis import HealthCheck, given, settings
 
 from pytest_provider_contract.rules import RULES
 from pytest_provider_contract.suite.tour import TOUR
+
+# A tracer costs these half their time, and every line that they reach others reach too.
+pytestmark = pytest.mark.no_cover
 
 # What overlaps or gets lost needs a wire.
 BY_THEMSELVES = [stage for stage in TOUR if not any(s.together or s.fault for s in stage.plan.steps)]
