@@ -32,6 +32,7 @@ CHAPTER_FILES = (
     "time",
     "races",
     "lost",
+    "crowds",
     "sequences",
     "memory",
 )

@@ -22,6 +22,8 @@ _SLOW_SHARE = 0.5
 # Callbacks of a test's first case, on average. What is not needed for first cases may go into further
 # ones: a test may take so many times its even part of it, because most have but one or two cases.
 _OF_A_CASE, _LENIENCE = 6, 3
+# The share of the time that a first case of many callbacks may take where its rules were tested already.
+_MANY, _DEAR_SHARE = 24, 0.05
 _CLOSING = 35
 # Callbacks that put every rule to the test once, that bring the money back, and of one stage of a tour.
 _EVERY_RULE, _RESTORING = 150, 8
@@ -104,12 +106,22 @@ class Pace:
                 return
             yield plan
 
-    def hurries(self, rules: Iterable[str]) -> bool:
-        """Whether further cases of rules that were tested already must give way to others.
+    def hurries(self, rules: Iterable[str], callbacks: int = _OF_A_CASE) -> bool:
+        """Whether a test of rules that were tested already must give way to others.
 
-        `certify` takes the time it needs.
+        No test does of an operator that is quick enough, and none in `certify`, which takes the time it needs.
+
+        Args:
+            rules: What the test is about.
+            callbacks: How many its first case takes; one that takes very many is dear.
         """
-        pressed = self._turns < 1 and self.effort.name != "certify" and not self._leaves_to_chance(rules)
+        is_dear = callbacks > _MANY and not self.affords(callbacks, _DEAR_SHARE)
+        pressed = (
+            self.is_slow
+            and (self._turns < 1 or is_dear)
+            and self.effort.name != "certify"
+            and not self._leaves_to_chance(rules)
+        )
         tested = self.results.exercised
         return pressed and all(tested[rule] or tested[ALTERNATIVES.get(rule, rule)] for rule in rules)
 

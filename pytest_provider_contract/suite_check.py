@@ -34,13 +34,13 @@ class SuiteCheck:
 
     def __call__(self, *plans: Scenario, exact_amounts: bool = False) -> None:
         """Play scenarios; on a slow operator perhaps only the first ones."""
-        self._begin()
+        self._begin(len(plans[0].steps))
         for plan in self.run.pace.cases(plans, self.rules):
             self._expect(plan, exact_amounts=exact_amounts)
 
-    def _begin(self) -> None:
+    def _begin(self, callbacks: int) -> None:
         rule = self.rules[0]
-        if self.run.pace.hurries(self.rules):
+        if self.run.pace.hurries(self.rules, callbacks):
             self.run.results.left_out += 1
             pytest.skip(f"time is short and {rule} was tested already; --operator-effort=certify leaves no test out")
         if self.run.pace.out_of_time():
@@ -87,7 +87,7 @@ class SuiteCheck:
 
     def storm(self, *plans: Scenario, exact_amounts: bool = False) -> None:
         """Play scenarios over and over for a while: a race may need many tries to show."""
-        self._begin()
+        self._begin(len(plans[0].steps))
         self.run.hold_bets()
         for plan in self.run.pace.storm(plans):
             self._expect(plan, exact_amounts=exact_amounts)

@@ -10,7 +10,6 @@ from pytest_provider_contract.suite_check import SuiteCheck
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
 
-FEW = 10
 # Other tests have left one of each long ago, unless this one runs alone.
 BEGUN = {
     "settled": scenario(BetPlan(100, 90), bet(), win()),
@@ -34,27 +33,3 @@ def test_old_transactions(contract_check: SuiteCheck) -> None:
     if contract_check.run.pace.out_of_time():
         pytest.skip(f"not tested: {contract_check.run.results.slow}")
     contract_check.run.recall_all(BEGUN)
-
-
-@rule("IDEM-08")
-def test_many_transactions_ago(contract_check: SuiteCheck) -> None:
-    """What slow operators are asked instead of hundreds of callbacks for this alone."""
-    if contract_check.run.results.exercised["IDEM-08"]:
-        pytest.skip("IDEM-08 was tested already")
-    others = [step for index in range(2, FEW + 2) for step in (bet(index), rollback(index))]
-    contract_check(
-        scenario(
-            [BetPlan(100, 90), BetPlan(80), *(BetPlan(1) for _ in range(FEW))],
-            bet(0),
-            win(0),
-            bet(1),
-            rollback(1),
-            *others,
-            win(0, focus=True),
-            bet(0),
-            rollback(1, 1),
-            bet(1),
-            rule="IDEM-08",
-            via="IDEM-02",
-        )
-    )

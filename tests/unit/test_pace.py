@@ -72,6 +72,9 @@ def test_a_slow_operator_skips_what_was_tested_and_never_the_first_case() -> Non
     clock.now_s += EFFORTS["quick"].total_s
     pace.next_test()
     assert list(pace.cases("abc")) == ["a"]
+    results.exercised["BET-03"] += 1
+    assert not pace.hurries(["BET-03"])  # not slow: every test is played
+    results.latency[Kind.BET].add(50)
     assert not pace.hurries(["BET-01"])  # not tested yet
     results.exercised["BET-01"] += 1
     assert pace.hurries(["BET-01"])
@@ -161,6 +164,16 @@ def test_where_first_cases_are_too_many_those_played_lie_evenly(effort: str, cal
 def test_a_run_of_few_tests_plays_all_their_cases() -> None:
     assert played("quick", 30, [10, 10]) == [10, 10]
     assert played("quick", 11, [20] * 8) == [20] * 8
+
+
+@pytest.mark.parametrize(("effort", "dear"), [("quick", True), ("standard", False), ("certify", False)])
+def test_a_long_first_case_gives_way_where_it_would_take_much_of_the_time(effort: str, dear: bool) -> None:
+    results = Results(exercised=Counter(["BET-01"]))
+    results.latency[Kind.BET].add(20)
+    pace = Pace(EFFORTS[effort], results, Clock())
+    assert pace.hurries(["BET-01"], 75) is dear
+    assert not pace.hurries(["BET-01"], 20)
+    assert not pace.hurries(["BET-02"], 75)
 
 
 def test_more_tests_than_were_planned_have_their_turn_too() -> None:

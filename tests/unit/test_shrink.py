@@ -14,7 +14,7 @@ from pytest_provider_contract import inquiry
 from pytest_provider_contract.callbacks import Callback, Spelling
 from pytest_provider_contract.funds import Funds
 from pytest_provider_contract.profile import Kind
-from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, win
+from pytest_provider_contract.scenario import BetPlan, Scenario, Step, balance, bet, rollback, together, win
 from pytest_provider_contract.shrink import shrink, simpler
 from pytest_provider_contract.strategies import scenarios
 from pytest_provider_contract.wording import describe
@@ -71,6 +71,23 @@ class TestMinimum:
         [plan] = found.used_bets().values()
         assert (plan.win, plan.player, plan.round, plan.of_balance) == (0, 0, 0, False)
         assert plan.stake in (0, 1)
+
+    def test_a_race_of_many_bets_becomes_one_of_few_in_few_tries(self) -> None:
+        """What shows now and then only takes ten tries before it counts as gone, so every candidate is dear."""
+        many = Scenario(
+            tuple(BetPlan(101 + 7 * i, 3, round=i) for i in range(8)),
+            (*(bet(i) for i in range(8)), *together(*(win(i) for i in range(8)))),
+        )
+        tries: list[Scenario] = []
+
+        def fails(value: Scenario) -> bool:
+            tries.append(value)
+            return sum(step.send is Kind.WIN for step in value.steps) > 1
+
+        found = shrink(many, fails)
+        assert [step.send for step in found.steps] == [Kind.WIN, Kind.WIN]
+        # The eight wins have become two before the sixth candidate.
+        assert next(i for i, tried in enumerate(tries) if len(tried.used_bets()) == 2) < 6
 
     def test_amounts_become_simple(self) -> None:
         found = shrink(LONG, lambda s: any(p.stake > 60 and p.win >= 50 for p in s.used_bets().values()))
