@@ -15,11 +15,21 @@ def test_imports_point_one_way() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_entry_point_is_cheap() -> None:
-    program = "import json, sys, pytest_provider_contract.plugin; print(json.dumps([*sys.modules]))"
+def loaded_with(module: str) -> set[str]:
+    """What importing a module loads."""
+    program = f"import json, sys, {module}; print(json.dumps([*sys.modules]))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = json.loads(done.stdout)
+    return set(json.loads(done.stdout))
+
+
+def test_the_entry_point_is_cheap() -> None:
+    loaded = loaded_with("pytest_provider_contract.plugin")
     assert not HEAVY & {name.partition(".")[0] for name in loaded}
     assert {name for name in loaded if name.startswith("pytest_provider_contract.")} == {
         "pytest_provider_contract.plugin"
     }
+
+
+def test_what_only_some_runs_need_is_loaded_by_them() -> None:
+    loaded = loaded_with("pytest_provider_contract.session")
+    assert not {"hypothesis", "jinja2", "pytest_provider_contract.diagnosis.flaws"} & loaded
