@@ -7,7 +7,6 @@ import pytest
 from pytest_provider_contract.scenario import (
     BetPlan,
     Scenario,
-    Step,
     bet,
     each_of_many,
     rollback,
@@ -19,8 +18,8 @@ from pytest_provider_contract.suite_check import SuiteCheck
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
 
-# How many other bets lie in between: as many as the operator is quick enough for, and a few at least.
-OTHERS, FEW = (300, 120), 10
+# How many other bets lie in between: as many as the operator is quick enough for.
+OTHERS = (300, 120)
 
 
 @rule("IDEM-01")
@@ -40,18 +39,20 @@ def test_each_of_many_bets_rolled_back_twice(contract_check: SuiteCheck) -> None
 
 @rule("IDEM-08")
 def test_a_replay_after_many_others(contract_check: SuiteCheck) -> None:
-    others = next((n for n in OTHERS if contract_check.run.pace.affords(2 * n, share=0.1)), FEW)
-    between = [
-        step for index in range(2, others + 2) for step in (bet(index), win(index) if index % 2 else rollback(index))
-    ]
-    contract_check(remembered(others, between))
+    others = next((n for n in OTHERS if contract_check.run.pace.affords(2 * n, share=0.1)), 0)
+    if not others:
+        pytest.skip("the operator is too slow for so many callbacks; see memory.py::test_a_replay_after_a_few_others")
+    contract_check(remembered(others))
 
 
-def remembered(others: int, between: list[Step]) -> Scenario:
+def remembered(others: int) -> Scenario:
     """A settled and a refunded bet and one rolled back before it comes, other business, then all of them again.
 
     Two bets are left open meanwhile: a stuck round is settled long after its bet.
     """
+    between = [
+        step for index in range(2, others + 2) for step in (bet(index), win(index) if index % 2 else rollback(index))
+    ]
     late = others + 2
     to_win, to_refund = late + 1, late + 2
     return scenario(

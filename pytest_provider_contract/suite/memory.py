@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pytest_provider_contract.scenario import BetPlan, balance, bet, rollback, scenario, win
+from pytest_provider_contract.suite.crowds import remembered
 from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
 
+FEW = 5
 # Other tests have left one of each long ago, unless this one runs alone.
 BEGUN = {
     "settled": scenario(BetPlan(100, 90), bet(), win()),
@@ -33,3 +35,11 @@ def test_old_transactions(contract_check: SuiteCheck) -> None:
     if contract_check.run.pace.out_of_time():
         pytest.skip(f"not tested: {contract_check.run.results.slow}")
     contract_check.run.recall_all(BEGUN)
+
+
+@rule("IDEM-08")
+def test_a_replay_after_a_few_others(contract_check: SuiteCheck) -> None:
+    """What slow operators are asked instead of hundreds of callbacks for this alone."""
+    if contract_check.run.results.exercised["IDEM-08"]:
+        pytest.skip("IDEM-08 was tested already")
+    contract_check(remembered(FEW))
