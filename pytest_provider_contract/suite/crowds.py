@@ -32,11 +32,6 @@ def test_each_of_many_wins_replayed(contract_check: SuiteCheck) -> None:
     contract_check(each_of_many(lambda i: (bet(i), win(i), win(i)), focus=2))
 
 
-@rule("ROLLBACK-03")
-def test_each_of_many_bets_rolled_back_twice(contract_check: SuiteCheck) -> None:
-    contract_check(each_of_many(lambda i: (bet(i), rollback(i), rollback(i, 1)), focus=2))
-
-
 @rule("IDEM-08")
 def test_a_replay_after_many_others(contract_check: SuiteCheck) -> None:
     others = next((n for n in OTHERS if contract_check.run.pace.affords(2 * n, share=0.1)), 0)

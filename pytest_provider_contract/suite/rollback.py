@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_provider_contract.scenario import BetPlan, Damage, balance, bet, rollback, scenario, win
+from pytest_provider_contract.scenario import BetPlan, Damage, balance, bet, each_of_many, rollback, scenario, win
 from pytest_provider_contract.suite_check import SuiteCheck
 
 pytestmark = pytest.mark.provider_contract
@@ -34,6 +34,7 @@ def test_a_new_transaction_id(contract_check: SuiteCheck) -> None:
         scenario(
             [BetPlan(1000), BetPlan(300)], bet(0), rollback(0), bet(1), rollback(0, 1), rollback(1), rollback(0, 2)
         ),
+        each_of_many(lambda i: (bet(i), rollback(i), rollback(i, 1)), focus=2),
     )
 
 
