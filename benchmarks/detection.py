@@ -286,7 +286,11 @@ def main() -> int:
     parser.add_argument("--effort", choices=TIMEOUT_S, default="quick")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time (%(default)s)")
     parser.add_argument("--without-races", action="store_true", help="leave out what only concurrency shows")
-    parser.add_argument("--behind", default="", help="a conforming variant that every fault is put behind")
+    parser.add_argument(
+        "--behind",
+        default="",
+        help="a conforming variant that every other is put behind; faults, if no --kind says otherwise",
+    )
     parser.add_argument("--sample", type=int, help="so many of the faults, the same ones each time")
     parser.add_argument("--any-commit", action="store_true", help="take rows of other commits for measured too")
     parser.add_argument("--table-only", action="store_true", help="measure nothing more")
@@ -301,7 +305,8 @@ def main() -> int:
     kept = [row for row in read(options.out) if row.behind == options.behind]
     latest = {row.key: row for row in kept if options.any_commit or row.commit == commit}
     known, done = list(latest.values()), set(latest)
-    kinds = {"fault"} if options.behind else {"fault", "conforming"} if options.kind is None else {options.kind}
+    usual = {"fault"} if options.behind else {"fault", "conforming"}
+    kinds = {options.kind} if options.kind else usual
     chosen = [
         variant
         for variant in variants().values()

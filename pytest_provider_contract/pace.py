@@ -60,7 +60,7 @@ class Pace:
         self.results = results
         self._now = now
         self._to_come = tests
-        self._turns = 1.0
+        self._credit = 1.0  # of turns: a test has its turn when there is a whole one
         self._began_s = now()
         self._started_s = self._began_s - spent_s
 
@@ -75,11 +75,11 @@ class Pace:
         Where time does not do for the first case of every test, as many have a turn as it does
         for, evenly spread.
         """
-        if self._turns >= 1:
-            self._turns -= 1
+        if self._credit >= 1:
+            self._credit -= 1
         needed_s = self._to_come * self._case_s
         spare_s = self._directed_left_s()
-        self._turns += min(1.0, spare_s / needed_s) if needed_s else float(spare_s > 0)
+        self._credit += min(1.0, spare_s / needed_s) if needed_s else float(spare_s > 0)
         self._to_come = max(0, self._to_come - 1)
 
     def cases(self, cases: Iterable[_T], rules: Iterable[str] = ()) -> Iterator[_T]:
@@ -118,7 +118,7 @@ class Pace:
         is_dear = callbacks > _MANY and not self.affords(callbacks, _DEAR_SHARE)
         pressed = (
             self.is_slow
-            and (self._turns < 1 or is_dear)
+            and (self._credit < 1 or is_dear)
             and self.effort.name != "certify"
             and not self._leaves_to_chance(rules)
         )

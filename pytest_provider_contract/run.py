@@ -158,23 +158,29 @@ class ContractRun:
         performance = self._play(plan)
         unasked = performance.steps.count(-1) < plan.players
         if performance.violation is not None and unasked and not performance.hangs:
-            # It went on from the balance that the last scenario ended with. A try that asks
-            # first is better evidence, if it shows something too.
-            thrifty, self.provider.thrifty = self.provider.thrifty, False
-            again = self._play(plan)
-            if again.violation is None and thrifty and self._before is not None:
-                # That one may have left the money otherwise than its replies told.
-                again = self._play(self._before)
-            elif again.violation and not _is_first_reply(performance):
-                # What the first try left behind may show otherwise, and hide how it came about.
-                again = again if again.violation.rule == performance.violation.rule else performance
-            performance = again if again.violation is not None else performance
+            performance = self._asking_first(plan, performance)
         if performance.violation is not None:
             raise self._inquiry.violated(performance)
         self._before = plan
         self.results.take(performance)
         self.memory.keep(performance, self.client.recorder.sent)
         return performance
+
+    def _asking_first(self, plan: Scenario, seen: Performance) -> Performance:
+        """The better evidence of a violation that showed although no balance was asked for first.
+
+        It went on from the balance that the last scenario ended with. A try that asks first is
+        better evidence, if it shows something too.
+        """
+        thrifty, self.provider.thrifty = self.provider.thrifty, False
+        again = self._play(plan)
+        if again.violation is None and thrifty and self._before is not None:
+            # That one may have left the money otherwise than its replies told.
+            again = self._play(self._before)
+        elif not _is_first_reply(seen) and not _same_rule(again, seen):
+            # What the first try left behind shows otherwise, and hides how it came about.
+            return seen
+        return again if again.violation is not None else seen
 
     # -- memory -------------------------------------------------------------------------------------
 
@@ -356,6 +362,10 @@ class ContractRun:
             self.results.exercised["TIME-02"] += 1
             if p95 > _SLOW_P95_MS:
                 self.results.advise("TIME-02", 1, f"/{kind} took {p95:.0f} ms at the 95th percentile")
+
+
+def _same_rule(one: Performance, other: Performance) -> bool:
+    return (one.violation and one.violation.rule) == (other.violation and other.violation.rule)
 
 
 def _is_first_reply(performance: Performance) -> bool:

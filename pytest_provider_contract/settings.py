@@ -17,7 +17,7 @@ from pytest_provider_contract.history import Player
 from pytest_provider_contract.profile import Profile, ProfileError, load_profile
 from pytest_provider_contract.redaction import typed
 from pytest_provider_contract.rules import Need, select
-from pytest_provider_contract.signing import SigningKey, SigningKeyError, key_in, load_key
+from pytest_provider_contract.signing import TEST_KEY, SigningKey, SigningKeyError, key_in, load_key
 from pytest_provider_contract.transport import Endpoint, ca_file
 
 STATE_DIRECTORY = ".provider-contract"
@@ -210,8 +210,8 @@ def key_of(where: str | None, directory: Path) -> tuple[SigningKey, str]:
     """
     try:
         if not where:
-            path = key_in(directory / STATE_DIRECTORY)
-            return load_key(str(path)), f"{STATE_DIRECTORY}/{path.name} (made here; hand its .pub.pem to the operator)"
+            where_from = f"{STATE_DIRECTORY}/{TEST_KEY} (made here; hand its .pub.pem to the operator)"
+            return key_in(directory / STATE_DIRECTORY), where_from
         return load_key(_from(directory, where)), where
     except SigningKeyError as error:
         raise pytest.UsageError(f"--operator-key: {error}") from None

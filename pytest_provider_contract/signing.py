@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
+# The test key's file in its directory.
+TEST_KEY = "signing-key.pem"
 _BITS = 2048
 
 
@@ -154,36 +156,42 @@ def _private_pem(key: SigningKey) -> bytes:
     )
 
 
-def key_in(directory: Path) -> Path:
-    """The path of the test key in a directory; made there if missing, its public half beside it.
+def key_in(directory: Path) -> SigningKey:
+    """The test key in a directory; made there if missing, its public half beside it.
 
     The private key is readable by its owner only, and a ``.gitignore`` keeps the directory
     out of version control.
 
     Raises:
-        SigningKeyError: The directory can't be written.
+        SigningKeyError: The directory can't be written, or what is in it is no key.
     """
-    private, public = directory / "signing-key.pem", directory / "signing-key.pub.pem"
+    private = directory / TEST_KEY
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / ".gitignore").write_text("*\n", encoding="utf-8")
-        if not private.exists():
-            # Written aside and renamed, so that two starting runs never see half a key.
-            draft = directory / f".signing-key.{os.getpid()}"
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(_private_pem(generate_key()))
-            try:
-                os.link(draft, private)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        public.write_bytes(load_key(str(private)).public_pem)
+        key = load_key(str(private)) if private.exists() else _made(private)
+        private.with_suffix(".pub.pem").write_bytes(key.public_pem)
     except OSError as error:
         raise SigningKeyError(
             f"no test key can be stored in {directory} ({error.strerror}); give one with --operator-key"
         ) from None
-    return private
+    return key
+
+
+def _made(private: Path) -> SigningKey:
+    """A new key, kept in a file; where another run was quicker, that one's."""
+    key = generate_key()
+    # Written aside and renamed, so that two starting runs never see half a key.
+    draft = private.with_name(f".{private.stem}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(_private_pem(key))
+    try:
+        os.link(draft, private)
+    except FileExistsError:
+        return load_key(str(private))
+    finally:
+        draft.unlink()
+    return key
 
 
 def load_key(where: str) -> SigningKey:

@@ -61,7 +61,9 @@ def command(
     try:
         profile = load_profile(operator_profile)
         option = "--operator-key"
-        key = None if operator_unsigned else load_key(operator_key or str(key_in(Path(STATE_DIRECTORY))))
+        key = None
+        if not operator_unsigned:
+            key = load_key(operator_key) if operator_key else key_in(Path(STATE_DIRECTORY))
         option = "--allow"
         terms = Terms(operator_id=operator_id, games=tuple(map(_game, game)) or GAMES, allowed=allow)
         api = ProviderApi(profile, key, terms)

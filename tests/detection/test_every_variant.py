@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 # Loaded before pytester takes its snapshot of modules: compiled ones can't be loaded twice.
 import pytest_provider_contract.session  # noqa: F401
+from pytest_provider_contract.inquiry import Inquiry
 from pytest_provider_contract.reference.variants import variants
 from pytest_provider_contract.rules import RULES
 
@@ -60,14 +64,26 @@ MOST_STEPS = {
 Run = Callable[..., pytest.RunResult]
 
 
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A provider's key; making one takes as long as a hundred callbacks."""
+    file = tmp_path_factory.mktemp("key") / "provider.pem"
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file.write_bytes(made.private_bytes(*pem))
+    return file
+
+
 @pytest.fixture
-def contract(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def contract(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, key: Path) -> Run:
     """Runs the contract in this process, which need not load everything again for every variant."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    # Why a wallet errs takes longer to find out than that it does: tests/unit/test_diagnosis.py does it.
+    monkeypatch.setattr(Inquiry, "_diagnosed", lambda *_, **__: ())
 
     def run(name: str, rules: str, *options: str, effort: str = "quick") -> pytest.RunResult:
-        plain = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov")
+        plain = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", f"--operator-key={key}")
         chosen = (f"--operator-url=reference:{name}", f"--operator-rules={rules}", f"--operator-effort={effort}")
         return pytester.runpytest_inprocess(*plain, *chosen, *options)
 

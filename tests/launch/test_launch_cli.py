@@ -22,7 +22,7 @@ from casino.local_server import serving as serving_app
 from casino.wallet import Wallet
 
 from pytest_provider_contract.launch.terms import GAMES
-from pytest_provider_contract.signing import key_in, load_key
+from pytest_provider_contract.signing import key_in
 
 PROGRAM = Path(sys.executable).with_name("provider-contract")
 
@@ -103,7 +103,7 @@ def test_games_of_ones_own(serve: Callable[..., Serving]) -> None:
 
 
 def test_stuck_rounds_are_listed_and_pushed(serve: Callable[..., Serving], tmp_path: Path) -> None:
-    key = load_key(str(key_in(tmp_path / ".provider-contract")))
+    key = key_in(tmp_path / ".provider-contract")
     wallet = Wallet(key.public_pem)
     wallet.register("alice", "EUR", 100_000)
     wallet.start_session("s-1", "alice")

@@ -23,7 +23,8 @@ RULES = "--operator-rules=ROLLBACK-01,ROLLBACK-05,ROLLBACK-04,WIN-01"
 
 @contextmanager
 def _operator(folder: Path, variant: str | None = None) -> Iterator[RunningOperator]:
-    public = key_in(folder / ".provider-contract").with_name("signing-key.pub.pem")
+    public = folder / "provider.pub.pem"
+    public.write_bytes(key_in(folder / ".provider-contract").public_pem)
     with running(variant=variant, public_key=public, players=ACCOUNTS) as operator:
         yield operator
 

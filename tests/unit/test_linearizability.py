@@ -18,6 +18,9 @@ from pytest_provider_contract.ledger import UNTOLD, Branch, Ledger, State, told
 from pytest_provider_contract.linearizability import Operation, Situation, search
 from pytest_provider_contract.profile import Either, Kind, Status
 
+# A tracer costs these half their time, and every line that they reach others reach too.
+UNTRACED = pytest.mark.no_cover
+
 LEDGER = Ledger({"ann": "EUR", "bob": "EUR"})
 START = State({"ann": 100, "bob": 100})
 
@@ -183,18 +186,21 @@ def compare(chooser: Random, width: int, spoil: bool) -> None:
     assert found(history) == tried(history)
 
 
+@UNTRACED
 @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False), st.integers(1, 2), st.booleans())
 def test_it_finds_what_trying_all_orders_of_two_finds(chooser: Random, width: int, spoil: bool) -> None:
     compare(chooser, width, spoil)
 
 
+@UNTRACED
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_it_finds_what_trying_all_orders_of_three_finds(chooser: Random, spoil: bool) -> None:
     compare(chooser, 3, spoil)
 
 
+@UNTRACED
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False), st.integers(2, 7))
 def test_it_explains_what_a_wallet_did(chooser: Random, width: int) -> None:

@@ -33,6 +33,7 @@ def remember(provider: Provider, *plans: Scenario) -> Memory:
     return memory
 
 
+@pytest.mark.no_cover  # it costs half the time, and the others reach every line too
 @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=300)
 @given(HABITS, st.lists(scenarios(FUNDS), min_size=1, max_size=4))
 def test_an_honest_wallet_is_never_accused(habits: Habits, plans: list[Scenario]) -> None:

@@ -19,7 +19,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from pytest_provider_contract.callbacks import Spelling, encode
-from pytest_provider_contract.signing import Forgery, SigningKey, SigningKeyError, generate_key, key_in, load_key
+from pytest_provider_contract.signing import (
+    TEST_KEY,
+    Forgery,
+    SigningKey,
+    SigningKeyError,
+    generate_key,
+    key_in,
+    load_key,
+)
 
 FIELDS = {"requestId": "3f9e0c64", "amount": 1000, "roundClosed": True, "currency": "EUR"}
 
@@ -31,7 +39,9 @@ def key() -> SigningKey:
 
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return key_in(tmp_path_factory.mktemp("keys")).read_bytes()
+    home = tmp_path_factory.mktemp("keys")
+    key_in(home)
+    return (home / TEST_KEY).read_bytes()
 
 
 def accepted(public_pem: bytes, body: bytes, header: str | None) -> bool:
@@ -89,10 +99,9 @@ class TestSignatures:
         assert not key.verifies(b"{}", header)
 
     def test_openssl_agrees(self, tmp_path: Path) -> None:
-        private = key_in(tmp_path)
         body = encode(FIELDS)
         (tmp_path / "body").write_bytes(body)
-        (tmp_path / "sig").write_bytes(base64.b64decode(load_key(str(private)).sign(body)))
+        (tmp_path / "sig").write_bytes(base64.b64decode(key_in(tmp_path).sign(body)))
         try:
             done = subprocess.run(
                 ["openssl", "dgst", "-sha256", "-verify", "signing-key.pub.pem", "-signature", "sig", "body"],
@@ -134,12 +143,12 @@ class TestSecrecy:
 class TestStored:
     def test_a_key_is_made_once_for_its_owner_only(self, tmp_path: Path) -> None:
         home = tmp_path / "a" / ".provider-contract"
-        private = key_in(home)
+        made, private = key_in(home), home / TEST_KEY
         assert stat.S_IMODE(private.stat().st_mode) == 0o600
         assert (home / ".gitignore").read_text() == "*\n"
         assert {p.name for p in home.iterdir()} == {".gitignore", "signing-key.pem", "signing-key.pub.pem"}
         first = private.read_bytes()
-        assert key_in(home) == private
+        assert key_in(home).fingerprint == made.fingerprint
         assert private.read_bytes() == first
         public = (home / "signing-key.pub.pem").read_bytes()
         assert public == load_key(str(private)).public_pem
@@ -156,7 +165,7 @@ class TestStored:
     def test_many_runs_that_start_together_agree(self, tmp_path: Path) -> None:
         code = (
             "import sys; from pathlib import Path; from pytest_provider_contract.signing import *; "
-            "print(load_key(str(key_in(Path(sys.argv[1])))).fingerprint)"
+            "print(key_in(Path(sys.argv[1])).fingerprint)"
         )
         runs = [
             subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "k")], stdout=subprocess.PIPE)
@@ -173,7 +182,7 @@ class TestStored:
             key_in(tmp_path / "file" / "below")
 
     def test_a_stored_key_that_was_spoiled_is_told(self, tmp_path: Path) -> None:
-        key_in(tmp_path).write_text("spoiled")
+        (tmp_path / TEST_KEY).write_text("spoiled")
         with pytest.raises(SigningKeyError, match="is no PEM private key"):
             key_in(tmp_path)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from waitress.task import WSGITask  # type: ignore[import-untyped]
 
-from pytest_provider_contract.reference.certificate import have_certificate
 from pytest_provider_contract.reference.conforming.replies import GzipWhenAsked
 from pytest_provider_contract.reference.gateway import Gateway, Response
 from pytest_provider_contract.reference.server import Channel, Server
@@ -242,6 +241,9 @@ class Http2(AsgiServer):
         super().__init__(gateway, listener, certificate)
         if certificate is None:
             raise ValueError("give --certificate FILE: this variant speaks TLS, and clients must know whom to trust")
+        # Certificates take as long to load as the other variants together.
+        from pytest_provider_contract.reference.certificate import have_certificate  # noqa: PLC0415
+
         have_certificate(certificate, listener.getsockname()[0])
 
     def run(self) -> None:
