@@ -109,8 +109,12 @@ def moves_money(wallet: Wallet, callback: Callback) -> bool:
     return wallet.money != before
 
 
-@pytest.mark.no_cover  # it costs these half their time, and the others reach every line that they do
+# A tracer costs these half their time, and the others reach every line that they do.
+UNTRACED = pytest.mark.no_cover
+
+
 class TestNoFalseAlarm:
+    @UNTRACED
     @settings(QUIET, max_examples=N(200))
     @given(HABITS, wild_scenarios())
     def test_every_honest_wallet_is_explained_in_any_order(self, habits: Habits, scenario: Scenario) -> None:
@@ -124,6 +128,7 @@ class TestNoFalseAlarm:
             if index in performance.balances
         }
 
+    @UNTRACED
     @settings(QUIET, max_examples=N(120))
     @given(HABITS, wild_scenarios(), st.lists(LOSSES, max_size=30))
     def test_every_honest_wallet_is_explained_when_requests_and_replies_get_lost(
@@ -135,6 +140,7 @@ class TestNoFalseAlarm:
         performance = provider.play(scenario)
         assert performance.violation is None, f"{performance.violation} {losses}\n{told(scenario, habits)}"
 
+    @UNTRACED
     @settings(QUIET, max_examples=N(120))
     @given(HABITS, scenarios(FUNDS))
     def test_every_honest_wallet_is_explained_in_generated_scenarios(self, habits: Habits, scenario: Scenario) -> None:
@@ -142,6 +148,7 @@ class TestNoFalseAlarm:
         violation = play(wallet, scenario)
         assert violation is None, told(scenario, habits)
 
+    @UNTRACED
     @settings(QUIET, max_examples=N(150))
     @given(HABITS, storms(FUNDS) | losses(FUNDS), st.randoms(use_true_random=False))
     def test_every_honest_wallet_is_explained_whatever_arrives_at_once_or_late(

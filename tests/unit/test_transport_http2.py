@@ -449,9 +449,11 @@ def test_a_hostile_server_fails_in_time_and_in_bounded_memory(
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pooled(Hostile()) as pool:
+        # What is refused for what it is must not be saved by the deadline, however busy the machine.
+        deadline_s = 1.0 if Failure.TIMEOUT in expected else 20.0
         started_s = time.monotonic()
-        timed = pool.send_together([request(deadline_s=1.0)] * 4)
-        assert time.monotonic() - started_s < 5
+        timed = pool.send_together([request(deadline_s=deadline_s)] * 4)
+        assert time.monotonic() - started_s < deadline_s + 4
     assert set(failures(timed)) <= expected, [(t.reply.failure, t.reply.detail) for t in timed]
     assert not any(t.reply.idle for t in timed)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
