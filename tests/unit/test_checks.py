@@ -296,6 +296,7 @@ HEADERS = st.lists(st.tuples(st.sampled_from([b"content-type", b"location", b"x"
 
 
 class TestAnything:
+    @pytest.mark.no_cover  # it costs half the time, and the others reach every line too
     @settings(deadline=None, database=None, max_examples=300, suppress_health_check=list(HealthCheck))
     @given(
         BODIES,
