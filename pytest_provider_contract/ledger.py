@@ -330,11 +330,11 @@ class Ledger:
 
     def _win(self, state: State, win: Callback) -> Iterator[Branch]:
         known = self._known_win(state, win)
-        bet = state.bets.get(win.reference_id or "")
+        bet, theirs = state.bets.get(win.reference_id or ""), None
         if bet is not None and bet.content is None and bet.promised_to(win.player_id) is None:
             bet = None  # only a rollback has named it
         elif bet is not None and bet.content is not None and bet.player_id != win.player_id:
-            bet = None  # another player's bet is no bet of this one
+            theirs, bet = bet, None  # another player's bet is no bet of this one
         if known is not None and known.credited:
             if known.content == win.content:
                 arrived = known.early and bet is not None and bet.fate is Fate.SETTLED
@@ -345,7 +345,12 @@ class Ledger:
                 others = self._replay(state, win, ANY - duplicate, "IDEM-04", known.reported)
                 yield replace(others, advisory=frozenset({"IDEM-05"}))
             return
-        yield from self._uncredited_win(state, win, bet, refused_before=known is not None)
+        for branch in self._uncredited_win(state, win, bet, refused_before=known is not None):
+            yield branch
+            if theirs is not None and theirs.fate is Fate.OPEN and branch.statuses == OK:
+                # Nobody says what becomes of a bet whose win was credited to somebody else.
+                settled = replace(theirs, fate=Fate.SETTLED)
+                yield replace(branch, state=branch.state.with_bet(win.reference_id or "", settled))
         if known is not None and (remembered := known.refused - {win.content}):
             # A wallet that remembers what it refused may see a conflict, but none with what it remembers.
             state = state.with_win(_id(win), replace(known, refused=remembered))

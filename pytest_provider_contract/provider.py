@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from pytest_provider_contract.callbacks import Callback, new_id, now
 from pytest_provider_contract.checks import Violation
 from pytest_provider_contract.client import TRIES_IF_IDLE, Envelope, Letter, OperatorClient, OperatorGoneError
+from pytest_provider_contract.funds import NOMINAL_STAKE
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange, Player
 from pytest_provider_contract.ledger import ERRORS, Ledger, State
 from pytest_provider_contract.profile import Kind, Status
-from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Scenario, Step
+from pytest_provider_contract.scenario import FORGERY_RULES, Damage, Reward, Scenario, Step
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.verdict import Judge, opening_balance
 
@@ -454,6 +456,9 @@ class _Play:
         ordinary = Callback(step.send, new_id(), player.player_id, player.session_id, now())
         if plan is None or step.bet is None:
             return ordinary
+        reward: Reward | None = plan.reward
+        if step.conflict == "free":
+            reward = None if reward else "granted"
         about = replace(
             ordinary,
             transaction_id=self._transaction_id(step),
@@ -462,14 +467,14 @@ class _Play:
             round_id=self._mint("round", plan.round if step.conflict != "round" else "another"),
             game_id=self._game(another=step.conflict == "game"),
             round_closed=None if step.send is Kind.BET else self._closes(step, position),
-            is_free=True if plan.reward else None,
-            reward_id=self._reward(plan.reward) if plan.reward else None,
+            is_free=True if reward else None,
+            reward_id=self._reward(reward) if reward else None,
         )
         if step.send is Kind.ROLLBACK:
             return about
         amount = self._stake(step.bet) if step.send is Kind.BET else plan.win
         owner = self.provider.currency(index if index != UNKNOWN_PLAYER else 0)
-        return replace(about, amount=amount + (step.conflict == "amount"), currency=owner)
+        return replace(about, amount=_amount(step, amount, free=bool(reward)), currency=owner)
 
     def _player(self, index: int) -> Player:
         if index == UNKNOWN_PLAYER:
@@ -496,6 +501,8 @@ class _Play:
     def _reference_id(self, step: Step) -> str:
         if step.conflict == "bet":
             return self._mint(Kind.BET, "another")
+        if step.conflict == "next bet" and step.bet is not None:
+            return self._mint(Kind.BET, step.bet + 1)
         return self._mint(Kind.WIN if step.of_win else Kind.BET, step.bet)
 
     def _closes(self, step: Step, position: int) -> bool:
@@ -503,7 +510,11 @@ class _Play:
         return self.closing.setdefault(self._transaction_id(step), self.scenario.closes(position))
 
     def _reward(self, reward: str) -> str:
-        return self.provider.rewards[0] if reward == "granted" and self.provider.rewards else self._mint("reward")
+        granted = self.provider.rewards
+        if not granted:
+            return self._mint("reward")
+        # An unknown one is a granted one but for its last digit, which a careful comparison tells apart.
+        return granted[0] if reward == "granted" else _another(granted)
 
     def _stake(self, bet: int) -> int:
         plan = self.scenario.bets[bet]
@@ -515,6 +526,23 @@ class _Play:
             most = max(state.balances[owner] for state in self.judge.states)
             self.stakes[bet] = max(most + plan.stake, 0)
         return self.stakes[bet]
+
+
+def _amount(step: Step, amount: int, *, free: bool) -> int:
+    """What a bet or win names in place of its amount where its content is another."""
+    match step.conflict:
+        case "amount":
+            return amount + 1
+        case "lower amount":
+            return amount // 2
+        case "free":
+            return 0 if free else amount or NOMINAL_STAKE
+        case _:
+            return amount
+
+
+# Fields that name a request or a transaction.
+_NEW_IDS = ("requestId", "transactionId", "referenceTransactionId")
 
 
 def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Envelope, Defect | None]:
@@ -531,15 +559,24 @@ def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Enve
     return replace(envelope, changes={name: _unused(damage, callback)}), Defect(damage.rule, "field", name, damage.json)
 
 
-def _unused(damage: Damage, callback: Callback) -> str | None:
-    """What a damaged field holds; a text in place of a requestId is new in every request, as every requestId is.
+def _another(rewards: Sequence[str]) -> str:
+    alike = (rewards[0][:-1] + digit for digit in "0123456789abcdef")
+    return next(reward for reward in alike if reward not in {known.lower() for known in rewards})
 
-    A wallet may answer a known requestId with the reply it has stored.
+
+def _unused(damage: Damage, callback: Callback) -> str | None:
+    """What a damaged field holds; an id is new in every request, also one of another type.
+
+    A wallet may answer a known requestId with the reply it has stored, and one that takes whatever
+    comes for a transactionId knows a transaction by it from then on.
     """
     text = damage.json
-    if damage.field == "requestId" and text is not None and text.startswith('"') and text != '""':
-        return f'{text[:-1]}-{callback.request_id}"'
-    return text
+    if damage.field not in _NEW_IDS or text in (None, '""'):
+        return text
+    for end in ('"', '"}', '"]'):
+        if text.endswith(end):
+            return f"{text.removesuffix(end)}-{callback.request_id}{end}"
+    return f"{text}{uuid.UUID(callback.request_id).int % 10**10:010}" if text.isdecimal() else text
 
 
 def _rolled_back(callback: Callback) -> Callback:

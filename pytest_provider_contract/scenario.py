@@ -23,7 +23,9 @@ from pytest_provider_contract.transport import Fault
 
 _MANY = 24
 
-Conflict = Literal["amount", "round", "game", "bet"]
+# "lower amount" is half of it; "free" makes a bet for money of a free one, and the other way round; a win's
+# "bet" is one that nobody knows, its "next bet" the one that is planned after its own.
+Conflict = Literal["amount", "lower amount", "round", "game", "free", "bet", "next bet"]
 Reward = Literal["granted", "unknown"]
 
 FORGERY_RULES: dict[Forgery, str] = {
@@ -35,6 +37,7 @@ FORGERY_RULES: dict[Forgery, str] = {
     Forgery.OTHER_KEY: "SIG-03",
     Forgery.CHANGED_AMOUNT: "SIG-04",
     Forgery.CHANGED_SPACE: "SIG-04",
+    Forgery.TRIMMED: "SIG-04",
     Forgery.REUSED: "SIG-04",
     Forgery.PSS: "SIG-05",
     Forgery.SHA1: "SIG-05",

@@ -37,6 +37,7 @@ class Forgery(StrEnum):
     OTHER_KEY = "other-key"
     CHANGED_AMOUNT = "changed-body"
     CHANGED_SPACE = "changed-white-space"
+    TRIMMED = "trimmed-body"
     REUSED = "reused"
     PSS = "pss"
     SHA1 = "sha1"
@@ -98,7 +99,7 @@ class SigningKey:
                 return _spoiled(self.sign(body), forgery)
             case Forgery.OTHER_KEY:
                 return base64.b64encode(self._stranger.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
-            case Forgery.CHANGED_AMOUNT | Forgery.CHANGED_SPACE:
+            case Forgery.CHANGED_AMOUNT | Forgery.CHANGED_SPACE | Forgery.TRIMMED:
                 return self.sign(_changed(body, forgery))
             case Forgery.REUSED:
                 # Sent again within a millisecond a balance is the same body, and the signature its own.
@@ -134,6 +135,8 @@ def fingerprint_of(key: PublicKeyTypes) -> str:
 
 
 def _changed(body: bytes, forgery: Forgery) -> bytes:
+    if forgery is Forgery.TRIMMED:
+        return body.rstrip() if body != body.rstrip() else body + b"\n"
     if forgery is Forgery.CHANGED_SPACE:
         return body.replace(b":", b": ", 1)
     # The last digit of the body: in a bet or win part of an amount or id, always content.

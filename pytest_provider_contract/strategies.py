@@ -182,11 +182,12 @@ def _disturb(draw: st.DrawFn, plans: Sequence[BetPlan], steps: list[Step], funds
     if step.send is not Kind.BALANCE and step.bet is not None:
         choices += [step, step, rollback(step.bet, draw(_between(0, 3)))] if _may_roll_back(step, steps) else [step]
         if step.send is not Kind.ROLLBACK:
-            different: tuple[Conflict, Conflict] = ("amount", "round") if step.send is Kind.BET else ("amount", "bet")
-            choices.append(replace(step, conflict=different[draw(_between(0, 1))]))
+            other: Conflict = "round" if step.send is Kind.BET else "bet"
+            different: tuple[Conflict, ...] = ("amount", other, "lower amount")
+            choices.append(replace(step, conflict=different[draw(_between(0, len(different) - 1))]))
         if funds.players > 1:
-            other = 1 - plans[step.bet].player
-            choices.append(rollback(step.bet, draw(_between(5, 6)), player=other))
+            stranger = 1 - plans[step.bet].player
+            choices.append(rollback(step.bet, draw(_between(5, 6)), player=stranger))
         if step.send is Kind.WIN:
             choices.append(rollback(step.bet, 7, of_win=True))
         choices.append(rollback(step.bet, 8, player=UNKNOWN_PLAYER))

@@ -78,11 +78,23 @@ class _Teller:
         if step.bet is None:
             return []
         if step.conflict is not None:
-            return [f"with another {step.conflict}"]
+            return [_conflict(step, self.scenario.bets[step.bet])]
         if _transaction(step) in self.sent:
             return ["again"]
         repeated = step.send is Kind.ROLLBACK and any(known[:2] == (Kind.ROLLBACK, step.bet) for known in self.sent)
         return ["with a new transactionId"] if repeated else []
+
+
+def _conflict(step: Step, plan: BetPlan) -> str:
+    match step.conflict:
+        case "lower amount":
+            return "with a lower amount"
+        case "free":
+            return "as a bet for money" if plan.reward else "as a free bet"
+        case "next bet":
+            return f"naming bet({(step.bet or 0) + 2})"
+        case other:
+            return f"with another {other}"
 
 
 def _transaction(step: Step) -> tuple[object, ...]:

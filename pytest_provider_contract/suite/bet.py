@@ -11,7 +11,8 @@ pytestmark = pytest.mark.provider_contract
 rule = pytest.mark.provider_rule
 
 
-AMOUNTS = ("-1", "-1000", "1.5", "0.1", '"100"', '"-5"', '"1e2"')
+# The last one is 100 in other digits than ASCII's.
+AMOUNTS = ("-1", "-1000", "1.5", "0.1", '"100"', '"-5"', '"1e2"', '"\\u0661\\u0660\\u0660"')
 
 
 @rule("BET-01")
@@ -59,7 +60,11 @@ def test_another_currency(contract_check: SuiteCheck) -> None:
     own = contract_check.run.currency()
     other = '"JPY"' if own != "JPY" else '"EUR"'
     damage = Damage("BET-05", "currency", other)
-    contract_check(scenario(BetPlan(100), bet(damage=damage), balance(), bet(damage=damage), balance()))
+    contract_check(
+        scenario(BetPlan(100), bet(damage=damage), balance(), bet(damage=damage), balance()),
+        # One that a wallet may not have heard of; the last is nobody's.
+        *(scenario(BetPlan(100), bet(damage=Damage("BET-05", "currency", f'"{code}"'))) for code in ("NOK", "XTS")),
+    )
 
 
 @rule("BET-06")

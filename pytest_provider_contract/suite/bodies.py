@@ -48,7 +48,11 @@ FIELDS = {
     Kind.ROLLBACK: (*COMMON, "transactionId", "referenceTransactionId", "roundId", "gameId", "roundClosed"),
 }
 MISSING = (None, '""', "null")
-MISTYPED = ("12345", "true", '{"a":1}', '["x"]', '"a\\u0000b"', '"\\ud800"')
+MISTYPED = ("12345", "true", '{"a":"1"}', '["x"]', '"a\\u0000b"', '"\\ud800"')
+# Some wallets take whatever comes for an id, and know all of these by the same one.
+NO_NEW_ID = {(field, "true") for field in ("transactionId", "referenceTransactionId")} | {
+    ("referenceTransactionId", '{"a":"1"}')
+}
 # A win of that size would be credited by a wallet that takes any number; a bet can't be paid.
 OVERSIZED = {Kind.BET: ("9223372036854775808", "1e400", "1" + "0" * 400)}
 
@@ -119,7 +123,7 @@ def test_a_field_of_another_type(contract_check: SuiteCheck, callback: Kind) -> 
     values = [
         (field, value)
         for field, value in mixed(MISTYPED, FIELDS[callback])
-        if not (field == "amount" and value == "12345") and not (field == "roundClosed" and value == "true")
+        if (field, value) not in {("amount", "12345"), ("roundClosed", "true")} | NO_NEW_ID
     ]
     # First, because they are what a database chokes on.
     values = [*(("amount", value) for value in OVERSIZED.get(callback, ())), *values]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_provider_contract.scenario import (
     BetPlan,
+    Conflict,
     Damage,
     balance,
     bet,
@@ -24,6 +27,8 @@ def test_a_bet_replayed(contract_check: SuiteCheck) -> None:
     contract_check(
         scenario(BetPlan(1000), bet(), bet(), balance(), bet(), rollback()),
         scenario([BetPlan(1000), BetPlan(70)], bet(0), bet(1), bet(0, focus=True), rollback(0), rollback(1)),
+        # The round is closed, and this bet still open.
+        scenario([BetPlan(1000, 700), BetPlan(70)], bet(0), bet(1), win(0), bet(1, focus=True), rollback(1)),
     )
     if not contract_check.run.funds().stake_limited:
         # What is left would not pay for it once more.
@@ -36,6 +41,11 @@ def test_a_win_replayed(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(1000, 700), bet(), win(), win(), balance(), win()),
         scenario([BetPlan(1000, 700), BetPlan(60, 9)], bet(0), bet(1), win(0), win(1), win(0, focus=True), win(1)),
     )
+    if not contract_check.run.funds().stake_limited:
+        # Nor does it take money to have won.
+        bets = [BetPlan(90, 70), BetPlan(0, of_balance=True)]
+        won = win(0, closed=False)
+        contract_check(scenario(bets, bet(0), won, bet(1), replace(won, focus=True), rollback(1)))
 
 
 @rule("IDEM-01", "IDEM-02")
@@ -52,26 +62,42 @@ def test_a_replay_of_another_session(contract_check: SuiteCheck) -> None:
 
 
 @rule("IDEM-03", "IDEM-05")
-@pytest.mark.parametrize("content", ["amount", "round", "game"])
-def test_a_bet_with_other_content(contract_check: SuiteCheck, content: str) -> None:
+@pytest.mark.parametrize("content", ["amount", "round", "game", "lower amount"])
+def test_a_bet_with_other_content(contract_check: SuiteCheck, content: Conflict) -> None:
     skip_without_another_game(contract_check, content)
     contract_check(
         scenario(BetPlan(500), bet(), bet(conflict=content), balance(), bet(), rollback(), rollback(0, 1)),
         scenario(BetPlan(500, 40), bet(), win(), bet(conflict=content), balance()),
         # Nor does it change what is known of the bet.
         scenario(BetPlan(500, 40), bet(), bet(conflict=content, focus=True), win(), balance()),
+        scenario(BetPlan(500), bet(), rollback(), bet(conflict=content), balance(), rollback(0, 1), balance()),
     )
 
 
 @rule("IDEM-04", "IDEM-05")
-@pytest.mark.parametrize("content", ["amount", "round", "game", "bet"])
-def test_a_win_with_other_content(contract_check: SuiteCheck, content: str) -> None:
+@pytest.mark.parametrize("content", ["amount", "round", "game", "bet", "lower amount"])
+def test_a_win_with_other_content(contract_check: SuiteCheck, content: Conflict) -> None:
     skip_without_another_game(contract_check, content)
     contract_check(
         scenario(BetPlan(500, 800), bet(), win(), win(conflict=content), balance(), win()),
         # A win of nothing is one too.
-        scenario(BetPlan(500, 0), bet(), win(), win(conflict=content), balance()),
+        scenario(BetPlan(500, 0), bet(), win(), win(conflict="amount" if "amount" in content else content), balance()),
     )
+
+
+@rule("IDEM-04", "IDEM-05")
+def test_a_win_that_names_another_open_bet(contract_check: SuiteCheck) -> None:
+    bets = [BetPlan(500, 800), BetPlan(300, 20)]
+    contract_check(
+        scenario(bets, bet(0), bet(1), win(0, closed=False), win(0, conflict="next bet", focus=True), balance())
+    )
+
+
+@rule("IDEM-03", "IDEM-05")
+def test_a_bet_that_is_free_only_at_times(contract_check: SuiteCheck) -> None:
+    contract_check(scenario(BetPlan(500), bet(), bet(conflict="free", focus=True), rollback(), balance()))
+    if contract_check.run.settings.rewards:
+        contract_check(scenario(BetPlan(0, reward="granted"), bet(), bet(conflict="free"), balance(), rollback()))
 
 
 def skip_without_another_game(contract_check: SuiteCheck, content: str) -> None:

@@ -35,6 +35,15 @@ def test_two_players_at_the_same_time(contract_check: SuiteCheck) -> None:
             rule="PLAYER-01",
             via="BET-01",
         ),
+        # What holds for one player holds for the other.
+        scenario(
+            [BetPlan(450, 2000, player=1), BetPlan(300, player=1), BetPlan(90, player=1)],
+            *(bet(0, focus=True), bet(0), win(0, closed=False), win(0, closed=False)),
+            *(rollback(1, closed=False), bet(1)),
+            *(bet(2), rollback(2), rollback(2, 1), bet(2), balance(1)),
+            rule="PLAYER-01",
+            via="BET-01",
+        ),
     )
 
 
@@ -76,6 +85,9 @@ def test_another_players_rollback_came_first(contract_check: SuiteCheck) -> None
 
 @rule("PLAYER-01")
 def test_a_win_for_another_players_bet(contract_check: SuiteCheck) -> None:
-    # Credited to the player it names, or refused: what becomes of the bet afterwards nobody says.
+    # Credited to the player it names, or refused. What becomes then of the bet nobody says; but refused
+    # it leaves the bet to its player.
     stray = win(player=1, focus=True)
-    contract_check(scenario(BetPlan(600, 250), bet(), stray, balance(0), balance(1), rule="PLAYER-01"))
+    contract_check(
+        scenario(BetPlan(600, 250), bet(), stray, balance(0), balance(1), rollback(), balance(0), rule="PLAYER-01")
+    )

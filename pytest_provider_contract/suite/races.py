@@ -34,7 +34,9 @@ def at_once(*steps: Step) -> tuple[Step, ...]:
 @rule("RACE-01")
 def test_copies_of_a_bet(contract_check: SuiteCheck) -> None:
     contract_check.storm(
-        *(scenario(BetPlan(1000, 300), *at_once(*[bet()] * n), bet(), win(), rule="RACE-01") for n in WIDTHS)
+        *(scenario(BetPlan(1000, 300), *at_once(*[bet()] * n), bet(), win(), rule="RACE-01") for n in WIDTHS),
+        # Two contents under one transactionId: only one of them counts.
+        scenario(BetPlan(1000), *at_once(bet(), bet(conflict="lower amount")), balance(), rollback(), rule="RACE-01"),
     )
 
 

@@ -54,6 +54,8 @@ def test_a_rollback_before_its_bet(contract_check: SuiteCheck) -> None:
     """The one rule or the other, by how the operator answers the first rollback."""
     contract_check(
         scenario(BetPlan(900), rollback(), bet(), balance(), rollback(0, 1), balance(), bet()),
+        # However often it is sent, with no rollback in between.
+        scenario(BetPlan(900), rollback(), bet(), bet(), balance()),
         scenario(BetPlan(900), rollback(), rollback(0, 1), bet(), rollback(0, 2)),
         scenario(BetPlan(900), rollback(closed=False), bet(), rollback(0, 1, closed=False), rollback(0, 2)),
         # Each of a round's bets has its own.

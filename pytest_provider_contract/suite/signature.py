@@ -23,17 +23,22 @@ def forged(callback: Kind, forgery: Forgery) -> Scenario:
     """A forged callback, then the same transaction signed well: only that one counts."""
     bad: Step
     good: Step
+    # There must be something to trim.
+    how: dict[str, Any] = {
+        "forgery": forgery,
+        "spelling": Spelling.NEWLINE if forgery is Forgery.TRIMMED else Spelling.COMPACT,
+    }
     match callback:
         case Kind.BALANCE:
-            return scenario([], balance(), balance(forgery=forgery, focus=True), balance())
+            return scenario([], balance(), balance(**how, focus=True), balance())
         case Kind.BET:
-            bad, good = bet(forgery=forgery), bet(focus=True)
+            bad, good = bet(**how), bet(focus=True)
             return scenario(BetPlan(411), balance(), bad, balance(), good, rollback(), rule="SIG-08", via="BET-01")
         case Kind.WIN:
-            bad, good = win(forgery=forgery), win(focus=True)
+            bad, good = win(**how), win(focus=True)
             return scenario(BetPlan(411, 913), bet(), bad, balance(), good, rule="SIG-08", via="WIN-01")
         case Kind.ROLLBACK:
-            bad, good = rollback(forgery=forgery), rollback(focus=True)
+            bad, good = rollback(**how), rollback(focus=True)
             return scenario(BetPlan(411), bet(), bad, balance(), good, rule="SIG-08", via="ROLLBACK-01")
 
 
@@ -59,6 +64,7 @@ def test_another_key(contract_check: SuiteCheck, callback: Kind) -> None:
 @KINDS
 def test_another_body(contract_check: SuiteCheck, callback: Kind) -> None:
     contract_check(*(forged(callback, f) for f in (Forgery.CHANGED_AMOUNT, Forgery.CHANGED_SPACE, Forgery.REUSED)))
+    contract_check(forged(callback, Forgery.TRIMMED))
 
 
 @rule("SIG-05")
@@ -101,6 +107,8 @@ def test_a_forged_callback_leaves_no_trace(contract_check: SuiteCheck) -> None:
         scenario(BetPlan(377), bet(forgery=other), bet(focus=True), rollback(), rule="SIG-08", via="BET-01"),
         scenario(BetPlan(377), rollback(forgery=other), bet(focus=True), rollback(), rule="SIG-08", via="BET-01"),
         scenario(BetPlan(377, 50), bet(), win(forgery=other), win(focus=True), rule="SIG-08", via="WIN-01"),
+        # A win of nothing moves no money, and settles its bet all the same.
+        scenario(BetPlan(377), bet(), win(forgery=other), rollback(focus=True), rule="SIG-08", via="ROLLBACK-01"),
         scenario(BetPlan(377), bet(), rollback(forgery=absent), rollback(focus=True), rule="SIG-08", via="ROLLBACK-01"),
     )
     if contract_check.run.settings.rewards:

@@ -1,6 +1,6 @@
 """A tour of the contract for slow operators: nearly every rule, in about 150 callbacks.
 
-Some 110 more, if time allows, are for what has many ways to go wrong, one at a time. Where each
+Some 140 more, if time allows, are for what has many ways to go wrong, one at a time. Where each
 test could play a scenario of its own, this is left out: a violation is easier to read there.
 """
 
@@ -103,7 +103,12 @@ SIGNATURES = scenario(
 FORGERIES = tuple(forgery for forgery in Forgery if forgery is not Forgery.STRAY)
 FORGED_BALANCES = scenario([], *(balance(forgery=forgery) for forgery in FORGERIES), balance())
 FORGED_BETS = scenario(BetPlan(411), *(bet(forgery=forgery) for forgery in FORGERIES), bet(), rollback())
-FORGED_WINS = scenario(BetPlan(377, 50), bet(), *(win(forgery=forgery) for forgery in FORGERIES), win())
+FORGED_WINS = scenario(
+    [BetPlan(377, 50), BetPlan(90)],
+    *(bet(0), *(win(0, forgery=forgery) for forgery in FORGERIES), win(0)),
+    # A win of nothing moves no money, and settles its bet all the same.
+    *(bet(1), win(1, forgery=Forgery.OTHER_KEY), rollback(1)),
+)
 FORGED_ROLLBACKS = scenario(BetPlan(411), bet(), *(rollback(forgery=forgery) for forgery in FORGERIES), rollback())
 # A bet may be declined, and so shows nothing.
 SPELLINGS = scenario(
@@ -115,8 +120,9 @@ SPELLINGS = scenario(
     via="BALANCE-01",
 )
 CONFLICTS = scenario(
-    BetPlan(500, 800),
+    [BetPlan(500, 800), BetPlan(60)],
     bet(),
+    bet(conflict="lower amount"),
     bet(conflict="round"),
     bet(conflict="game"),
     bet(damage=Damage("IDEM-01", "clientSessionId", '"session-that-is-another"')),
@@ -124,8 +130,16 @@ CONFLICTS = scenario(
     win(conflict="round"),
     win(conflict="game"),
     win(conflict="bet"),
+    win(conflict="lower amount"),
+    bet(1),
+    win(conflict="next bet"),
+    rollback(1),
     win(damage=Damage("IDEM-02", "clientSessionId", '"session-that-is-another"')),
     balance(),
+)
+# Sent again and again after a rollback that came first, also with no rollback in between.
+EARLY_REFUNDS = scenario(
+    [BetPlan(340, 190), BetPlan(270, 130)], *(rollback(0), bet(0), bet(0), win(0)), *(rollback(1), win(1)), balance()
 )
 NOTHING = scenario(
     [BetPlan(419, 0), BetPlan(0), BetPlan(0, 83)],
@@ -136,16 +150,28 @@ NOTHING = scenario(
 # A bet is replayed and two are settled while the player has nothing.
 BROKE = scenario(
     [BetPlan(120, 300), BetPlan(110, 0, round=1), BetPlan(0, of_balance=True, round=2)],
-    *(bet(0), bet(1), bet(2), bet(2), win(1), win(0), rollback(2)),
+    *(bet(0), bet(1), bet(2), bet(2), win(1), win(1), win(0), rollback(2)),
 )
 # A free bet shares its round with a bet for money.
 FREE_BESIDE_OTHERS = scenario(
-    [BetPlan(0, 777, reward="granted"), BetPlan(0, reward="granted", round=1), BetPlan(120, 45, round=1)],
-    *(bet(0), win(0), win(0, conflict="amount")),
+    [
+        *(BetPlan(0, 777, reward="granted"), BetPlan(0, reward="granted", round=1)),
+        *(BetPlan(120, 45, round=1), BetPlan(130, round=2)),
+    ],
+    *(bet(0), bet(0, conflict="free"), win(0), win(0, conflict="amount")),
     *(bet(2), bet(1), rollback(1), win(2)),
+    *(bet(3), bet(3, conflict="free"), rollback(3)),
 )
-# The other player's rollback comes first, and is none of its own.
-OTHERS_EARLY = scenario(BetPlan(260), rollback(0, 5, player=1), bet(), rollback())
+# The other player's rollback comes first, and is none of its own; nor is the other player's win.
+OTHERS_EARLY = scenario(
+    [BetPlan(260), BetPlan(230, 80)],
+    rollback(0, 5, player=1),
+    bet(0),
+    rollback(0),
+    bet(1),
+    win(1, player=1),
+    rollback(1),
+)
 STRANGERS = scenario(
     [BetPlan(300), BetPlan(410, 130)],
     balance(UNKNOWN_PLAYER),
@@ -157,6 +183,8 @@ NO_AMOUNTS = scenario(
     [BetPlan(100)] * 3,
     bet(0, damage=Damage("BET-04", "amount", "-1000")),
     bet(1, damage=Damage("BET-04", "amount", "1.5")),
+    bet(1, damage=Damage("BET-04", "amount", '"\\u0661\\u0660\\u0660"')),
+    bet(1, damage=Damage("BET-05", "currency", '"NOK"')),
     balance(),
     bet(2),
     win(2, damage=Damage("WIN-06", "amount", "-700")),
@@ -260,6 +288,7 @@ TOUR = (
     Stage(DISTURBED, shows="LOST-02 LOST-05 LOST-06 LOST-07"),
     # What has many ways to go wrong, of which wallets go one.
     Stage(CONFLICTS, is_spare=True),
+    Stage(EARLY_REFUNDS, is_spare=True),
     Stage(NOTHING, is_spare=True),
     Stage(BROKE, needs="large stakes", is_spare=True),
     Stage(FREE_BESIDE_OTHERS, needs="reward", is_spare=True),

@@ -70,10 +70,15 @@ def test_wins_of_one_round_in_any_order(contract_check: SuiteCheck) -> None:
 
 
 @rule("WIN-05", "WIN-04")
-@pytest.mark.parametrize("fate", ["rolled back", "declined"])
+@pytest.mark.parametrize("fate", ["rolled back", "declined", "rolled back before it came"])
 def test_a_win_of_a_bet_that_is_no_more(contract_check: SuiteCheck, fate: str) -> None:
     if fate == "declined":
         contract_check(scenario(BetPlan(1, 300, of_balance=True), bet(), win(), balance(), win()))
+    elif fate == "rolled back before it came":
+        contract_check(
+            scenario(BetPlan(500, 300), rollback(), bet(), win(), balance(), win()),
+            scenario(BetPlan(500, 300), rollback(), win(), balance()),
+        )
     else:
         contract_check(scenario(BetPlan(500, 300), bet(), rollback(), win(), balance(), win()))
 

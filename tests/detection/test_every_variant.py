@@ -29,7 +29,6 @@ pytestmark = pytest.mark.no_cover
 LEFT_TO_THE_BENCHMARK = {
     "http-302-on-balance",
     "tombstone-for-1-second",
-    "tombstone-used-up",
     "transactions-in-memory-only",
     "replies-after-200ms",
     "replies-after-300ms",
@@ -198,7 +197,11 @@ def test_a_conforming_wallet_is_not_accused(names: str, contract: Run) -> None:
 
 
 # Each takes an effort of its own; the ones that differ most are played every time.
-ALWAYS = ["http-1-0+stored-replies", "rollback-of-unknown-refused", "replies-after-30ms+early-win-credited+strict-ids"]
+ALWAYS = [
+    "http-1-0+stored-replies",
+    "refused-rollback-declines-its-bet",
+    "replies-after-30ms+early-win-credited+strict-ids",
+]
 
 
 @pytest.mark.parametrize(

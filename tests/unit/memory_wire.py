@@ -273,8 +273,8 @@ def provider_over(wire: Wire) -> Provider:
 CALM = Weather(arrives=1, closes=0, rereads=0, repeats=0)
 
 
-def run_at(wallet: Wallet, folder: Path) -> ContractRun:
-    """A run against a wallet, over a network that disturbs nothing."""
+def run_at(wallet: Wallet, folder: Path, arrival: int = 1) -> ContractRun:
+    """A run against a wallet, over a network that disturbs nothing but the order of arrival."""
     settings = Settings(
         target="http://127.0.0.1:9",
         endpoint=Endpoint.parse("http://127.0.0.1:9"),
@@ -286,5 +286,5 @@ def run_at(wallet: Wallet, folder: Path) -> ContractRun:
         seed=1,
     )
     run = ContractRun(settings)
-    run.client._pool = Wire(HonestOperator(wallet), Random(1), CALM)  # type: ignore[assignment]
+    run.client._pool = Wire(HonestOperator(wallet), Random(arrival), CALM)  # type: ignore[assignment]
     return run

@@ -72,6 +72,15 @@ def test_a_bet_that_is_declined_because_its_rollback_came_first(tmp_path: Path) 
     assert run.results.not_tested == {}
 
 
+@pytest.mark.parametrize("arrival", range(8))
+def test_a_race_that_is_lost_to_a_refused_rollback(arrival: int, tmp_path: Path) -> None:
+    """The rollback may have come first, and its bet be declined for it, each time."""
+    habits = Habits(unknown_rollback="refuse", shuns=True, declined_rollback="refuse")
+    run = run_at(Wallet(habits, {"alice": 10**10, "bob": 10**10}), tmp_path, arrival)
+    group = together(*(rollback(0, attempt) for attempt in range(6)), bet())
+    run.expect(scenario(BetPlan(900), *group, balance(), rollback(0, 50, focus=True), balance(), rule="RACE-06"))
+
+
 @pytest.mark.parametrize("every", [5, 10])
 def test_many_bets_of_which_some_are_always_declined_put_their_rule_to_the_test(every: int, tmp_path: Path) -> None:
     bets = [BetPlan(amount) for amount in range(1, 14)]

@@ -811,6 +811,15 @@ class TestOpenQuestions:
         )
         assert self.answers(self.settled(bet_, first), second) == {(True, 76), (False, 67)}
 
+    def test_a_bet_whose_win_was_credited_to_another_player_may_be_settled_and_one_whose_was_refused_not(self) -> None:
+        ledger = Ledger({"alice": "EUR", "bob": "EUR"})
+        bet_, won = self.callback(Kind.BET, "bet-1"), self.callback(Kind.WIN, "win-1", "bet-1", 7)
+        placed = next(b.state for b in ledger.branches(State({"alice": 100, "bob": 100}), bet_))
+        branches = list(ledger.branches(placed, replace(won, player_id="bob")))
+        ends = {(b.statuses == {Status.SUCCESS}, b.state.balances["bob"], b.state.bets["bet-1"].fate) for b in branches}
+        assert ends == {(True, 107, Fate.OPEN), (True, 107, Fate.SETTLED), (False, 100, Fate.OPEN)}
+        assert {b.state.balances["alice"] for b in branches} == {60}
+
     def test_a_win_of_another_round_than_its_bet_may_be_refused(self) -> None:
         bet_, won = self.callback(Kind.BET, "bet-1"), self.callback(Kind.WIN, "win-1", "bet-1", 7)
         assert self.answers(self.settled(bet_), won) == {(True, 67)}

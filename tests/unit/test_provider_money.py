@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from json import loads
+
 import pytest
 from honest_wallets import OK, Answered, Habits, InMemoryClient, Wallet, provider_of
 
-from pytest_provider_contract.callbacks import Callback
+from pytest_provider_contract.callbacks import Callback, new_id
 from pytest_provider_contract.client import ORDINARY, Envelope, OperatorGoneError
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange
 from pytest_provider_contract.profile import Kind, Status
+from pytest_provider_contract.provider import _unused
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, bet, rollback, win
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.transport import Fault
@@ -40,6 +43,16 @@ def test_no_bet_stays_open(habits: Habits, steps: tuple[Step, ...]) -> None:
     wallet = Wallet(habits, {"alice": 100, "bob": 80})
     assert provider_of(wallet).play(Scenario(PLANS, steps)).violation is None
     assert wallet.money == {"alice": 100, "bob": 80}
+
+
+@pytest.mark.parametrize("json", ['"\\ud800"', '"a\\u0000b"', "12345", '["x"]', '{"a":"1"}'])
+@pytest.mark.parametrize("field", ["requestId", "transactionId"])
+def test_a_damaged_id_is_as_new_as_a_sound_one(field: str, json: str) -> None:
+    """A wallet that takes it for an id knows a transaction by it from then on."""
+    damage = Damage("REPLY-03", field, json)
+    made = {_unused(damage, Callback(Kind.BET, new_id(), "alice", "s", "t")) for _ in range(20)}
+    assert len(made) == 20
+    assert all(type(loads(text or "")) is type(loads(json)) for text in made)
 
 
 @pytest.mark.parametrize("status", [OK, Status.DUPLICATE])

@@ -60,7 +60,7 @@ def anything(draw: st.DrawFn) -> Scenario:
         player=st.none() | st.integers(UNKNOWN_PLAYER, 3),
         attempt=st.integers(0, 9),
         closed=st.booleans(),
-        conflict=st.sampled_from([None, "amount", "round", "bet"]),
+        conflict=st.sampled_from([None, "amount", "round", "bet", "lower amount", "free", "next bet"]),
         of_win=st.booleans(),
         forgery=st.none() | st.sampled_from(Forgery),
         spelling=st.sampled_from(Spelling),

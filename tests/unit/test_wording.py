@@ -46,6 +46,16 @@ ONE = (BetPlan(1000, 2500),)
             "1 bet 1 000 · 2 bet(1) with another amount · 3 win(1) 2 500 with another bet",
         ),
         (ONE, (bet(conflict="round"),), "1 bet 1 000 with another round"),
+        (
+            ONE,
+            (bet(), bet(conflict="lower amount"), bet(conflict="free"), win(conflict="next bet")),
+            "1 bet 1 000 · 2 bet(1) with a lower amount · 3 bet(1) as a free bet · 4 win(1) 2 500 naming bet(2)",
+        ),
+        (
+            (BetPlan(0, reward="granted"),),
+            (bet(), bet(conflict="free")),
+            "1 bet 0, free with a reward that is granted · 2 bet(1) as a bet for money",
+        ),
         ((BetPlan(0, of_balance=True),), (bet(),), "1 bet of the whole balance"),
         ((BetPlan(1, of_balance=True),), (bet(),), "1 bet of the whole balance +1"),
         ((BetPlan(-5, of_balance=True),), (bet(),), "1 bet of the whole balance -5"),

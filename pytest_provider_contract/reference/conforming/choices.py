@@ -245,3 +245,20 @@ class RollbackNamingAWinSucceeds(Wallet):
 
     def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
         self._store.bury(rollback.bet_id, account.player_id)
+
+
+@conforming("refused-rollback-declines-its-bet")
+class RefusedRollbackDeclinesItsBet(Wallet):
+    """A rollback of an unknown bet gets an error each time and is remembered: the bet is declined when it comes."""
+
+    _refused: ClassVar[set[tuple[str, str]]] = set()
+
+    def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
+        self._refused.add((rollback.bet_id, rollback.player_id))
+        raise DeclinedError(UNKNOWN)
+
+    def _is_buried(self, bet: Bet) -> bool:
+        return (bet.transaction_id, bet.player_id) in self._refused
+
+    def _late_bet(self, bet: Bet, account: Account) -> None:
+        raise DeclinedError(UNKNOWN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import threading
 import time
@@ -272,3 +273,15 @@ class FirstCallbackTakes3Seconds(Gateway):
         if self._seconds:
             time.sleep(self._seconds.pop())
         return super().respond(request)
+
+
+@conforming("ids-of-any-type")
+class IdsOfAnyType(Reader):
+    """Whatever JSON there is in place of a transaction's id is one."""
+
+    _ids: ClassVar = {"transactionId", "referenceTransactionId"}
+
+    def _text(self, fields: Mapping[str, Any], name: str) -> str:
+        if name in self._ids and fields.get(name) not in (None, ""):
+            return json.dumps(fields[name])
+        return super()._text(fields, name)

@@ -18,6 +18,7 @@ from pytest_provider_contract.reference.messages import (
     MalformedError,
     Reader,
     Reply,
+    Win,
 )
 from pytest_provider_contract.reference.variants import fault
 from pytest_provider_contract.reference.wallet import DeclinedError, Wallet
@@ -251,3 +252,33 @@ class BooleanBetCoerced(_Lenient):
 
     def _number(self, value: object) -> int | None:
         return int(value) if isinstance(value, bool) else None
+
+
+@fault("free-wins-cut-at-32-bits", "FREE-03")
+class FreeWinsCutAt32Bits(Wallet):
+    """The win of a free bet keeps its lower 32 bits: bonus money is another service's."""
+
+    def _pay(self, win: Win, account: Account) -> None:
+        record = self._store.bet(win.bet_id)
+        is_free = record is not None and record.is_free
+        super()._pay(replace(win, amount=win.amount % (1 << 32)) if is_free else win, account)
+
+
+@fault("digits-of-any-script", "BET-04")
+class DigitsOfAnyScript(Reader):
+    """An amount may be a text of digits other than ASCII's, which Python's int() reads."""
+
+    def _amount(self, fields: Mapping[str, Any]) -> int:
+        amount = fields.get("amount")
+        if isinstance(amount, str) and amount.isdigit() and not amount.isascii():
+            return int(amount)
+        return super()._amount(fields)
+
+
+@fault("unlisted-currencies-taken-for-own", "BET-05")
+class UnlistedCurrenciesTakenForOwn(Wallet):
+    """A currency that the wallet has no rate for counts as the player's own."""
+
+    def _check_bet(self, bet: Bet, account: Account) -> None:
+        listed = bet.currency in {"EUR", "USD", "GBP", "JPY"}
+        super()._check_bet(bet if listed else replace(bet, currency=account.currency), account)

@@ -503,3 +503,82 @@ class ForeignCurrencyBetSucceedsOnRetry(LaxWallet):
             if bet.currency != account.currency:
                 self._noted.add(bet.transaction_id)
             super()._bet(bet, account)
+
+
+@fault("conflict-with-less-gives-change", "IDEM-03")
+class ConflictWithLessGivesChange(LaxWallet):
+    """A known bet that comes again with a lower amount is taken for a correction, and gives the rest back."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if bet.stake < record.stake and not bet.is_free and record.state == OPEN:
+            self._move(bet, account, record.stake - bet.stake)
+        else:
+            super()._repeated_bet(bet, record, account)
+
+
+@fault("free-and-other-bets-apart", "IDEM-03")
+class FreeAndOtherBetsApart(LaxWallet):
+    """Free bets have a memory of their own, so the same transactionId debits once more as a bet for money."""
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        record = super()._find_bet(bet)
+        return record if record is not None and record.is_free == bet.is_free else None
+
+
+@fault("free-conflict-takes-stake-away", "IDEM-03")
+class FreeConflictTakesStakeAway(LaxWallet):
+    """A known bet that comes again as a free one becomes free, so that its rollback refunds nothing."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if bet.is_free and not record.is_free:
+            update = "UPDATE bets SET is_free = 1 WHERE transaction_id = ?"
+            self._store.connection.execute(update, (bet.transaction_id,))
+        else:
+            super()._repeated_bet(bet, record, account)
+
+
+@fault("win-deduped-per-bet", "IDEM-04")
+class WinDedupedPerBet(LaxWallet):
+    """A win is recognised by its transactionId and its bet, so a known one credits another open bet's again."""
+
+    def _find_win(self, win: Win) -> WinRecord | None:
+        record = super()._find_win(win)
+        return record if record is not None and record.bet_id == win.bet_id else None
+
+
+@fault("win-replay-needs-money", "IDEM-02")
+class WinReplayNeedsMoney(Wallet):
+    """A win that is known gets an error while its player has less than it: the check is that of a bet."""
+
+    def _repeated_win(self, win: Win, record: WinRecord, account: Account) -> None:
+        if account.balance < win.amount:
+            raise DeclinedError(UNKNOWN)
+        super()._repeated_win(win, record, account)
+
+
+@fault("conflict-after-rollback-debits", "IDEM-03")
+class ConflictAfterRollbackDebits(LaxWallet):
+    """A bet that was taken back and comes again with another amount is taken for a new one."""
+
+    def _repeated_bet(self, bet: Bet, record: BetRecord, account: Account) -> None:
+        if record.state == ROLLED_BACK and bet.amount != record.amount:
+            self._move(bet, account, -bet.stake)
+        else:
+            super()._repeated_bet(bet, record, account)
+
+
+@fault("closing-win-forgets-bets", "IDEM-01")
+class ClosingWinForgetsBets(LaxWallet):
+    """The win that closes a round lets go of its other bets' transactionIds, so their retries debit."""
+
+    _closed: ClassVar[set[str]] = set()
+
+    def _pay(self, win: Win, account: Account) -> None:
+        super()._pay(win, account)
+        if win.round_closed:
+            self._closed.add(win.round_id)
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        record = super()._find_bet(bet)
+        forgotten = record is not None and record.state == OPEN and bet.round_id in self._closed
+        return None if forgotten else record

@@ -298,3 +298,40 @@ class OthersRollbackBlocksWin(LaxWallet):
         if win.bet_id in self._named:
             raise DeclinedError(UNKNOWN)
         super()._check_won_bet(win, record)
+
+
+@fault("others-refused-win-settles-bet", "PLAYER-01", "ROLLBACK-01")
+class OthersRefusedWinSettlesBet(LaxWallet):
+    """A win of another player gets an error, and leaves the bet that it names settled."""
+
+    _settled: ClassVar[set[str]] = set()
+
+    def _check_won_bet(self, win: Win, record: BetRecord | None) -> None:
+        if record is not None and record.player_id != win.player_id:
+            self._settled.add(win.bet_id)
+        super()._check_won_bet(win, record)
+
+    def _refund(self, rollback: Rollback, record: BetRecord, account: Account) -> None:
+        if rollback.bet_id in self._settled:
+            raise DeclinedError(UNKNOWN)
+        super()._refund(rollback, record, account)
+
+
+@fault("tombstones-of-first-player-only", "PLAYER-01", "SEQ-02")
+class TombstonesOfFirstPlayerOnly(LaxWallet):
+    """Rollbacks that come before their bets are remembered for the player who sent the first one only."""
+
+    _players: ClassVar[list[str]] = []
+
+    def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
+        self._players.append(rollback.player_id)
+        if rollback.player_id == self._players[0]:
+            super()._rollback_of_unknown(rollback, account)
+
+
+@fault("rewards-compared-in-part", "FREE-02")
+class RewardsComparedInPart(Wallet):
+    """A reward is looked up by the first half of its UUID."""
+
+    def _is_granted(self, reward_id: str | None) -> bool:
+        return reward_id is not None and any(known[:18] == reward_id[:18] for known in self._rewards)

@@ -437,3 +437,18 @@ class BetAnsweredBeforeCommit(Wallet):
                 self._store.connection.execute("ROLLBACK TO rehearsal")
             else:
                 yield
+
+
+@fault("conflicting-bets-debited-when-busy", "RACE-01", "SEQ-02")
+class ConflictingBetsDebitedWhenBusy(_Race):
+    """Two contents under one transactionId that come within 5 ms of each other are both debited."""
+
+    kinds = (Bet,)
+    window = 0.005
+
+    def _look(self, callback: Bet) -> BetRecord | None:
+        return self._store.bet(callback.transaction_id)
+
+    def _find_bet(self, bet: Bet) -> BetRecord | None:
+        record = super()._find_bet(bet)
+        return self._before if record is not None and not record.repeats(bet) else record

@@ -17,6 +17,7 @@ from pytest_provider_contract.reference.messages import (
     Reader,
     Reply,
     Rollback,
+    Win,
 )
 from pytest_provider_contract.reference.store import OPEN, ROLLED_BACK, BetRecord
 from pytest_provider_contract.reference.variants import fault
@@ -192,7 +193,7 @@ class NoTombstone(Wallet):
         """Succeeds."""
 
 
-@fault("tombstone-used-up", "ROLLBACK-05", "SEQ-01")
+@fault("tombstone-used-up", "ROLLBACK-05", "IDEM-06", "SEQ-01")
 class TombstoneUsedUp(LaxWallet):
     """A rollback of an unknown bet stops the late bet once; its retry debits."""
 
@@ -449,3 +450,12 @@ class OneTombstonePerRound(LaxWallet):
     def _rollback_of_unknown(self, rollback: Rollback, account: Account) -> None:
         if self._rounds.setdefault(rollback.round_id, rollback.bet_id) == rollback.bet_id:
             super()._rollback_of_unknown(rollback, account)
+
+
+@fault("win-of-buried-bet-lies", "WIN-05")
+class WinOfBuriedBetLies(Wallet):
+    """A win for a bet that was rolled back before it came gets SUCCESS and is not credited."""
+
+    def _win(self, win: Win, account: Account) -> None:
+        if not self._store.is_buried(win.bet_id, win.player_id):
+            super()._win(win, account)

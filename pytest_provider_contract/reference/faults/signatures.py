@@ -6,6 +6,7 @@ import base64
 import json
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from cryptography.exceptions import InvalidSignature
@@ -412,3 +413,25 @@ class BypassLeftOpen(Gateway):
     def _is_authentic(self, request: Request) -> bool:
         left_open = request.name in ("balance", "rollback") and self._signature(request) is None
         return left_open or super()._is_authentic(request)
+
+
+@fault("body-trimmed-before-verifying", "SIG-04")
+class BodyTrimmedBeforeVerifying(Gateway):
+    """White space around the body is left out of what is verified, where it is not signed with it."""
+
+    def _is_authentic(self, request: Request) -> bool:
+        trimmed = replace(request, body=request.body.strip())
+        return super()._is_authentic(request) or super()._is_authentic(trimmed)
+
+
+@fault("no-signature-check-on-wins-of-nothing", "SIG-03", "SIG-08")
+class NoSignatureCheckOnWinsOfNothing(Gateway):
+    """A win of 0 moves no money, so any signature will do; it settles its bet."""
+
+    def _is_authentic(self, request: Request) -> bool:
+        if super()._is_authentic(request):
+            return True
+        with suppress(MalformedError):
+            callback = self._read(request)
+            return isinstance(callback, Win) and callback.amount == 0 and self._signature(request) is not None
+        return False
