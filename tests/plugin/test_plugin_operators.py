@@ -149,3 +149,10 @@ def test_fixtures_in_own_tests(contract_run: Run, pytester: pytest.Pytester) -> 
     result.assert_outcomes(passed=5)
     result = contract_run("test_own.py", "--operator-unsigned", "--operator-player=alone:s:EUR")
     result.assert_outcomes(passed=3, skipped=2)
+
+
+@pytest.mark.parametrize("currency", ["NOK", "KZT", "JPY"])
+def test_a_player_of_a_currency_that_other_players_bets_name_in_vain(contract_run: Run, currency: str) -> None:
+    run = contract_run(f"--operator-player=nils:session-n:{currency}", "--operator-rules=BET-05,ROLLBACK-07")
+    assert run.ret == 0
+    run.stdout.fnmatch_lines(["Bet * 1 *", "Rollback * 1 *"])
