@@ -176,14 +176,14 @@ def test_xdist_gives_the_same_verdict(contract_run: Run) -> None:
 
 
 def test_xdist_tells_a_violation_once_and_completely(contract_run: Run) -> None:
-    result = contract_run("-n", "2", "--operator-rules=ROLLBACK-03,PLAYER-01,BET-02",
+    result = contract_run("-n", "2", "--operator-rules=ROLLBACK-03,WIN-07,BET-02",
                           "--operator-player=a:s:EUR", "--operator-player=b:t:EUR",
                           url="reference:rollback-deduped-on-transaction-id")  # fmt: skip
     assert result.ret == 1
     assert result.parseoutcomes() == {"passed": 3, "failed": 1}
     assert result.stdout.str().count("  replay    pytest ") == 1
     table = _verdicts(result)
-    assert (table["Rollback"][1], table["Players"][0], table["Bet"][0]) == ("1", "1", "1")
+    assert (table["Rollback"][1], table["Win"][0], table["Bet"][0]) == ("1", "1", "1")
 
 
 def test_a_chosen_rule_that_is_switched_off_is_not_green(contract_run: Run) -> None:

@@ -36,8 +36,9 @@ OVERLAPPING = {
     name for name in FAULTS if re.search(r"-race-|^busy-|-when-busy$|^no-transaction$", name) and name not in SERVERS
 }
 # The script has no second session, no meta, no money gone to 0, no hundred bets, none held open, no rounds of
-# several fates, no amounts of 0 sent again, and not every declined callback is sent again; that the suite finds
-# each of these is shown in tests/detection.
+# several fates, no amounts of 0 sent again, few conflicts and no bet after one, no other digits, currencies or
+# rewards than usual, and not every declined callback is sent again; that the suite finds each of these is shown in
+# tests/detection.
 NOT_IN_THE_SCRIPT = {
     "bet-deduped-per-game",
     "bet-deduped-per-session",
@@ -45,6 +46,8 @@ NOT_IN_THE_SCRIPT = {
     "bet-replay-debits-again-after-conflict",
     "bet-replay-reopens-settled-bet",
     "bet-with-meta-refused",
+    "closing-win-forgets-bets",
+    "conflict-after-rollback-debits",
     "conflicting-free-win-credits",
     "digits-of-any-script",
     "early-win-settles-open-bet-of-round",
@@ -65,6 +68,7 @@ NOT_IN_THE_SCRIPT = {
     "others-refused-win-settles-bet",
     "others-rollback-blocks-win",
     "refused-win-succeeds-on-retry",
+    "rewards-compared-in-part",
     "rollback-of-foreign-currency-bet-refunds",
     "rollback-refused-2-seconds-after-its-bet",
     "unknown-reward-succeeds-on-retry",

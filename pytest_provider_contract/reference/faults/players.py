@@ -317,7 +317,7 @@ class OthersRefusedWinSettlesBet(LaxWallet):
         super()._refund(rollback, record, account)
 
 
-@fault("tombstones-of-first-player-only", "PLAYER-01", "SEQ-02")
+@fault("tombstones-of-first-player-only", "PLAYER-01", "ROLLBACK-05", "SEQ-02")
 class TombstonesOfFirstPlayerOnly(LaxWallet):
     """Rollbacks that come before their bets are remembered for the player who sent the first one only."""
 
