@@ -560,8 +560,10 @@ def _dress(step: Step, client: OperatorClient, callback: Callback) -> tuple[Enve
 
 
 def _another(rewards: Sequence[str]) -> str:
+    """A reward that is none of these, whatever the letter case; there are fewer of them than digits or it is new."""
+    granted = {known.lower() for known in rewards}
     alike = (rewards[0][:-1] + digit for digit in "0123456789abcdef")
-    return next(reward for reward in alike if reward not in {known.lower() for known in rewards})
+    return next((reward for reward in alike if reward.lower() not in granted), new_id())
 
 
 def _unused(damage: Damage, callback: Callback) -> str | None:

@@ -223,7 +223,8 @@ class Judge:
         bet, answer = operation.callback, operation.answer
         if bet.kind is not Kind.BET or not bet.amount or answer is None or answer.status is not Status.UNKNOWN:
             return False
-        if any(e.kind is Kind.ROLLBACK and e.callback.reference_id == bet.transaction_id for e in self.seen):
+        rollbacks = (e.callback for e in self.seen if e.kind is Kind.ROLLBACK and e.defect is None)
+        if any(rollback.reference_id == bet.transaction_id for rollback in rollbacks):
             return False  # it may have come first, been refused, and be the reason
         records = [state.bets.get(bet.transaction_id or "") for state in self.states]
         return all(record is not None and record.fate is Fate.DECLINED for record in records)

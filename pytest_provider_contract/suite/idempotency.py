@@ -80,9 +80,10 @@ def test_a_win_with_other_content(contract_check: SuiteCheck, content: Conflict)
     skip_without_another_game(contract_check, content)
     contract_check(
         scenario(BetPlan(500, 800), bet(), win(), win(conflict=content), balance(), win()),
-        # A win of nothing is one too.
-        scenario(BetPlan(500, 0), bet(), win(), win(conflict="amount" if "amount" in content else content), balance()),
     )
+    if content != "lower amount":
+        # A win of nothing is one too.
+        contract_check(scenario(BetPlan(500, 0), bet(), win(), win(conflict=content), balance()))
 
 
 @rule("IDEM-04", "IDEM-05")

@@ -11,7 +11,7 @@ from pytest_provider_contract.callbacks import Callback, new_id
 from pytest_provider_contract.client import ORDINARY, Envelope, OperatorGoneError
 from pytest_provider_contract.history import UNKNOWN_PLAYER, Defect, Exchange
 from pytest_provider_contract.profile import Kind, Status
-from pytest_provider_contract.provider import _unused
+from pytest_provider_contract.provider import _another, _unused
 from pytest_provider_contract.scenario import BetPlan, Damage, Scenario, Step, bet, rollback, win
 from pytest_provider_contract.signing import Forgery
 from pytest_provider_contract.transport import Fault
@@ -43,6 +43,16 @@ def test_no_bet_stays_open(habits: Habits, steps: tuple[Step, ...]) -> None:
     wallet = Wallet(habits, {"alice": 100, "bob": 80})
     assert provider_of(wallet).play(Scenario(PLANS, steps)).violation is None
     assert wallet.money == {"alice": 100, "bob": 80}
+
+
+ENDINGS = "0123456789abcdef"
+
+
+@pytest.mark.parametrize("known", [["0"], ["F"], ["a", "0", "1"], [*ENDINGS], [*ENDINGS.upper()]])
+@pytest.mark.parametrize("start", ["5e6fa5f3-6f1c-4a3e-9c39-0a3a3b6d2b1", "5E6FA5F3-6F1C-4A3E-9C39-0A3A3B6D2B1"])
+def test_an_unknown_reward_is_none_of_the_granted_ones_in_any_letter_case(start: str, known: list[str]) -> None:
+    granted = [start + ending for ending in known]
+    assert _another(granted).lower() not in {reward.lower() for reward in granted}
 
 
 @pytest.mark.parametrize("json", ['"\\ud800"', '"a\\u0000b"', "12345", '["x"]', '{"a":"1"}'])
